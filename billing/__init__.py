@@ -1,0 +1,1 @@
+"""Billing: what a visit costs, who pays it and what is still due."""

@@ -1,0 +1,1 @@
+"""The ground floor of the exam centre: kit, catalogue, people, visits, knowledge and staff."""

@@ -1,0 +1,121 @@
+"""Makes the house and the app: loads modules by name, joins routes, templates, static files, listeners and slots."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, Response
+from litestar.config.app import AppConfig
+from litestar.datastructures import ResponseHeader
+from litestar.di import Provide
+from litestar.exceptions import NotFoundException
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.static_files import create_static_files_router
+
+from exam.kit import auth, web
+from exam.kit.clock import Clock, SystemClock
+from exam.kit.db import Turn, postgresql_engine, sqlite_engine
+from exam.kit.house import House
+from exam.kit.jobs import import_models
+from exam.kit.keys import Keys
+from exam.kit.module import Modules, load
+from exam.kit.random import Randomness, SystemRandom
+from exam.settings import MODEL_PACKAGES, Settings
+
+MOST_BODY_BYTES = 12 * 1024 * 1024
+
+
+def make_house(settings: Settings, *, clock: Clock | None = None, random: Randomness | None = None, owner: bool = False) -> House:
+    """Opens the database and loads the modules. `owner` connects to PostgreSQL as the role that migrates."""
+    modules = load(settings.modules)
+    import_models([*MODEL_PACKAGES, *settings.plugins])
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys = Keys(settings.keys)
+    turn = Turn()
+    if settings.database_url:
+        url = (settings.owner_url or settings.database_url) if owner else settings.database_url
+        engine = postgresql_engine(url)
+    else:
+        engine = sqlite_engine(settings.data / "exam.db", keys["database"], turn)
+    house = House(
+        engine=engine, modules=modules, keys=keys, data=settings.data, site=settings.site, device=settings.device,
+        clock=clock or SystemClock(), random=random or SystemRandom(), settings=settings, turn=turn,
+    )  # fmt: skip
+    house.templates = web.make_templates([*settings.modules])  # type: ignore[attr-defined]
+    house.static_version = _static_version()  # type: ignore[attr-defined]
+    return house
+
+
+def _static_version() -> str:
+    folder = Path(__file__).parent / "static"
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path.name}:{path.stat().st_size}:{int(path.stat().st_mtime)}".encode())
+    return digest.hexdigest()[:10]
+
+
+def create_app(house: House) -> Litestar:
+    """The web application over one house."""
+    routes: list[Any] = [route for module in house.modules.all for route in module.routes]
+    settings: Settings = house.settings
+    statics = [
+        create_static_files_router(
+            path=f"/static/{name}", directories=[folder], opt={"may": auth.OPEN}, include_in_schema=False,
+            cache_control=None, response_headers=[ResponseHeader(name="cache-control", value="public, max-age=604800")],
+        )  # fmt: skip
+        for name in settings.modules
+        if (folder := Path(str(importlib.import_module(name).__file__)).parent / "static").is_dir()
+    ]
+
+    def not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
+        return web.on_http(request, error)
+
+    class Declared(JsonRenderPlugin):
+        """The schema as JSON, declared open; there is no page that would need foreign scripts."""
+
+    async def add_headers(response: Response[Any]) -> Response[Any]:
+        for name, value in web.HEADERS.items():
+            response.headers.setdefault(name, value)
+        if settings.tls_certificate or settings.trusted_proxy:
+            response.headers.setdefault("strict-transport-security", "max-age=31536000")
+        return response
+
+    app = Litestar(
+        route_handlers=[*routes, *statics],
+        guards=[auth.route_must_declare_may],
+        dependencies={"db": Provide(web.make_session, sync_to_thread=False)},
+        exception_handlers={**web.EXCEPTION_HANDLERS, NotFoundException: not_found},
+        after_request=add_headers,
+        request_max_body_size=MOST_BODY_BYTES,
+        openapi_config=OpenAPIConfig(
+            title="Exam centre", version="1", path="/api/schema", render_plugins=[Declared(path="/openapi.json")],
+        ),
+        debug=False,
+        logging_config=None,
+        on_app_init=[_declare_schema_open],
+    )  # fmt: skip
+    app.state.house = house
+    return app
+
+
+def _declare_schema_open(config: AppConfig) -> AppConfig:
+    return config
+
+
+def routes_with_permission(app: Litestar) -> list[tuple[str, str, str]]:
+    """`(method, path, may)` of every route, for the golden route table and `exam routes`."""
+    found = set()
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", []):
+            for method in sorted(getattr(handler, "http_methods", ())):
+                if method != "OPTIONS":
+                    found.add((method, route.path, handler.opt.get("may", "")))
+    return sorted(found, key=lambda each: (each[1], each[0]))
+
+
+__all__ = ["Modules", "create_app", "make_house", "routes_with_permission"]

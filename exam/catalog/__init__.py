@@ -1,0 +1,1 @@
+"""The catalogue: departments, items, groups, packages and tubes, versioned."""

@@ -1,0 +1,188 @@
+"""The catalogue: look it up for a day, change an entry with an effective date, import and compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from exam.catalog import rules
+from exam.catalog.facts import Catalogue, CatalogueChanged, Department, Item, ItemGroup, Package, Tube
+from exam.catalog.models import CatalogEntry, CatalogRevision
+from exam.kit import audit
+from exam.kit.clock import day_of
+from exam.kit.db import insert_rows
+from exam.kit.errors import BadInput, NotFound, Refused, Stale
+from exam.kit.events import announce
+from exam.kit.house import actor_of, house_of
+
+Entry = Department | Item | ItemGroup | Package | Tube
+E = TypeVar("E", Department, Item, ItemGroup, Package, Tube)
+
+KINDS: dict[str, type[Any]] = {"department": Department, "item": Item, "group": ItemGroup, "package": Package, "tube": Tube}
+KIND_NAMES = {"department": "科室", "item": "项目", "group": "组合", "package": "套餐", "tube": "试管"}
+
+_KEPT = 24
+_REVISION = select(CatalogRevision.revision).where(CatalogRevision.id == 1)
+
+
+class Version(msgspec.Struct, frozen=True):
+    """One version of one entry with who made it, for the history."""
+
+    kind: str
+    code: str
+    revision: int
+    valid_from: date
+    retired: bool
+    entry: Entry
+    source: str
+    reason: str
+    changed_by: str
+    changed_at: Any
+
+
+def kind_of(entry: Entry) -> str:
+    """The kind's name in the table."""
+    return next(name for name, type_ in KINDS.items() if type(entry) is type_)
+
+
+def revision(db: Session) -> int:
+    """The catalogue's present revision; 0 for an empty one."""
+    return db.scalar(_REVISION) or 0
+
+
+def catalogue(db: Session, on: date) -> Catalogue:
+    """The catalogue as known now, for a day."""
+    return catalogue_at(db, revision(db), on)
+
+
+def catalogue_at(db: Session, at_revision: int, on: date) -> Catalogue:
+    """The catalogue as known at a revision, for a day. What it says never changes, so each process keeps a few."""
+    kept: dict[tuple[int, date], Catalogue] = house_of(db).cache.setdefault("catalogues", {})
+    found = kept.get((at_revision, on))
+    if found is None:
+        found = _load(db, at_revision, on)
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)), None)
+        kept[(at_revision, on)] = found
+    return found
+
+
+def _load(db: Session, at_revision: int, on: date) -> Catalogue:
+    statement = (
+        select(CatalogEntry.kind, CatalogEntry.code, CatalogEntry.retired, CatalogEntry.body)
+        .where(CatalogEntry.revision <= at_revision, CatalogEntry.valid_from <= on)
+        .order_by(CatalogEntry.valid_from, CatalogEntry.revision)
+    )
+    holding: dict[str, dict[str, tuple[bool, str]]] = {kind: {} for kind in KINDS}
+    for kind, code, retired, body in db.execute(statement):
+        holding[kind][code] = (retired, body)
+    entries = {
+        kind: {
+            entry.code: entry
+            for retired, body in found.values()
+            if not retired
+            for entry in [msgspec.json.decode(body, type=KINDS[kind])]
+        }
+        for kind, found in holding.items()
+    }
+    return Catalogue(
+        revision=at_revision, on=on,
+        departments=_ordered(entries["department"]), items=_ordered(entries["item"]), groups=_ordered(entries["group"]),
+        packages=_ordered(entries["package"]), tubes=entries["tube"],
+    )  # fmt: skip
+
+
+def _ordered(entries: dict[str, Any]) -> dict[str, Any]:
+    return dict(sorted(entries.items(), key=lambda each: (each[1].order, each[0])))
+
+
+def change(db: Session, entries: Sequence[Entry], *, valid_from: date, source: str, reason: str, seen_revision: int | None = None,
+           retire: bool = False) -> int:  # fmt: skip
+    """Stores new versions, effective from a day, as one new revision. Returns the revision.
+
+    Refuses a catalogue that would not hold together (a group naming an unknown item, overlapping ranges, a package price
+    that is not factor × sum …), a change without a reason, and one based on a catalogue that somebody else changed.
+    """
+    house, actor = house_of(db), actor_of(db)
+    if not reason.strip():
+        raise Refused("catalog.reason_missing", "修改目录必须填写原因", "请填写修改原因", "reason")
+    before = revision(db)
+    if seen_revision is not None and seen_revision != before:
+        raise Stale("目录已被他人修改", "请刷新后核对最新内容再保存")
+    if before == 0:
+        db.execute(insert(CatalogRevision).values(id=1, revision=0))
+    raised = db.execute(
+        update(CatalogRevision).where(CatalogRevision.id == 1, CatalogRevision.revision == before).values(revision=before + 1)
+    )
+    if raised.rowcount != 1:  # type: ignore[attr-defined]
+        raise Stale("目录已被他人修改", "请刷新后核对最新内容再保存")
+    now = house.clock.now()
+    insert_rows(
+        db,
+        CatalogEntry,
+        [
+            {"id": house.ids.new(), "kind": kind_of(entry), "code": entry.code, "revision": before + 1, "valid_from": valid_from,
+             "retired": retire, "body": msgspec.json.encode(entry).decode(), "source": source, "reason": reason,
+             "changed_by": actor.name, "changed_at": now}
+            for entry in entries
+        ],
+    )  # fmt: skip
+    _note_revision(db)
+    result = _load(db, before + 1, valid_from)
+    problems = rules.validate(result)
+    if problems:
+        raise BadInput([("", problem) for problem in problems[:20]], code="catalog.inconsistent")
+    names = tuple(f"{kind_of(entry)}:{entry.code}" for entry in entries)
+    audit.note(db, "catalog.change", subject=f"catalog:{before + 1}", reason=reason)
+    announce(db, CatalogueChanged(before + 1, names if len(names) <= 50 else (*names[:50], f"+{len(names) - 50}")))
+    return before + 1
+
+
+def _note_revision(db: Session) -> None:
+    """The counter is raised by a statement; its audited digest has to follow."""
+    from exam.kit.db import row_digest
+
+    table: Any = CatalogRevision.__table__
+    now = db.execute(select(table)).one()
+    db.info.setdefault("changed_rows", []).append((table.name, str(now.id), row_digest(table, dict(now._mapping))))
+
+
+def history(db: Session, kind: str, code: str) -> list[Version]:
+    """Every version of one entry, newest first."""
+    if kind not in KINDS:
+        raise NotFound
+    rows = db.scalars(
+        select(CatalogEntry).where(CatalogEntry.kind == kind, CatalogEntry.code == code).order_by(CatalogEntry.revision.desc())
+    ).all()
+    if not rows:
+        raise NotFound(f"没有{KIND_NAMES[kind]} {code[:40]}", "请从列表中选择")
+    return [
+        Version(
+            kind=row.kind, code=row.code, revision=row.revision, valid_from=row.valid_from, retired=row.retired,
+            entry=msgspec.json.decode(row.body, type=KINDS[kind]), source=row.source, reason=row.reason,
+            changed_by=row.changed_by, changed_at=row.changed_at,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def load_starter(db: Session) -> bool:
+    """Loads the starter catalogue into an empty database; False when there is a catalogue already."""
+    if revision(db):
+        return False
+    from exam.catalog import starter
+
+    loaded = starter.load()
+    entries = [
+        entry
+        for part in (loaded.departments, loaded.tubes, loaded.items, loaded.groups, loaded.packages)
+        for entry in (part.values() if isinstance(part, dict) else part)
+    ]
+    today = day_of(house_of(db).clock.now())
+    change(db, entries, valid_from=date(today.year - 1, 1, 1), source="starter", reason="初始目录")
+    return True

@@ -1,0 +1,221 @@
+"""The ground floor's commands: serve, worker, migrate, load-catalog, staff, verify, routes."""
+
+from __future__ import annotations
+
+import threading
+from argparse import ArgumentParser, Namespace
+from ipaddress import ip_address
+from typing import Any
+
+from sqlalchemy import text
+
+from exam import migrations
+from exam.catalog import service as catalog
+from exam.kit import audit, jobs
+from exam.kit.clock import Clock
+from exam.kit.errors import Refused
+from exam.kit.house import House, system_actor
+from exam.kit.keys import Keys
+from exam.kit.module import Command
+from exam.kit.random import SystemRandom
+from exam.settings import Settings
+from exam.staff import accounts
+
+
+def anchor(house: House) -> None:
+    """Writes the heads of the audit chains outside the database (every minute)."""
+    with house.unit(system_actor(house.site), write=False) as db:
+        house.anchor.write(db, house.clock.now())
+
+
+def checkpoint(house: House) -> None:
+    """Folds the write-ahead log back into the embedded database; only one process does it (decision 10)."""
+    if house.is_sqlite:
+        with house.engine.connect() as connection:
+            raw: Any = connection.connection.driver_connection
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+
+def open_house(settings: Settings) -> House:
+    """The house of an installation that is set up; refuses one whose schema is missing."""
+    from exam.app import make_house
+
+    return make_house(settings)
+
+
+def set_up(settings: Settings, clock: Clock | None = None) -> House:
+    """Makes keys, schema, audit writers, roles and catalogue where they are missing. Running it again changes nothing."""
+    from exam.app import make_house
+
+    Keys.make(settings.keys, SystemRandom())
+    owner = make_house(settings, clock=clock, owner=True)
+    role = ""
+    if settings.owner_url:
+        from sqlalchemy import make_url
+
+        role = make_url(settings.database_url).username or ""
+    migrations.upgrade(owner.engine, role)
+    with owner.unit(system_actor(owner.site)) as db:
+        audit.make_writers(db)
+    with owner.unit(system_actor(owner.site)) as db:
+        accounts.load_roles(db, owner.modules)
+        catalog.load_starter(db)
+        for module in owner.modules.all:
+            if module.set_up is not None:
+                module.set_up(db)
+    owner.engine.dispose()
+    return make_house(settings, clock=clock)
+
+
+def _migrate(settings: Settings, arguments: Namespace) -> int:
+    set_up(settings)
+    print("数据库已就绪")
+    return 0
+
+
+def _load_catalog(settings: Settings, arguments: Namespace) -> int:
+    house = open_house(settings)
+    with house.unit(system_actor(house.site)) as db:
+        print("已载入初始目录" if catalog.load_starter(db) else "目录已存在,未改动")
+    return 0
+
+
+def _serve(settings: Settings, arguments: Namespace) -> int:
+    import uvicorn
+
+    from exam.app import create_app
+
+    require_safe_address(settings)
+    house = open_house(settings)
+    app = create_app(house)
+    stop = threading.Event()
+    worker = threading.Thread(target=jobs.work, args=(house, stop), name="worker", daemon=True)
+    if not arguments.no_worker:
+        worker.start()
+    print(f"体检系统已启动: http://{settings.host}:{settings.port}", flush=True)
+    uvicorn.run(
+        app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False,
+        ssl_certfile=settings.tls_certificate or None, ssl_keyfile=settings.tls_key or None,
+        proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
+    )  # fmt: skip
+    stop.set()
+    house.wake.set()
+    if worker.is_alive():
+        worker.join(10)
+    anchor(house)
+    checkpoint(house)
+    return 0
+
+
+def require_safe_address(settings: Settings) -> None:
+    """Refuses to listen beyond this machine without TLS or a named proxy; a demonstration never leaves it (decision 18)."""
+    is_loopback = settings.host == "localhost" or (_is_address(settings.host) and ip_address(settings.host).is_loopback)
+    if settings.demo and not is_loopback:
+        raise Refused("serve.demo", "演示模式只能监听本机地址", "请去掉 EXAM_DEMO,或监听 127.0.0.1")
+    if not is_loopback and not settings.trusted_proxy and not settings.tls_certificate:
+        raise Refused(
+            "serve.plain", "不能在未加密的情况下对外提供服务", "请设置 EXAM_TLS_CERTIFICATE 与 EXAM_TLS_KEY,或 EXAM_TRUSTED_PROXY"
+        )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _worker(settings: Settings, arguments: Namespace) -> int:
+    house = open_house(settings)
+    stop = threading.Event()
+    try:
+        jobs.work(house, stop)
+    except KeyboardInterrupt:
+        stop.set()
+    return 0
+
+
+def breaches_of(house: House) -> list[tuple[str, list[str]]]:
+    """Every invariant of every loaded module with its breaches."""
+    found = []
+    for module in house.modules.all:
+        for invariant in module.invariants:
+            with house.unit(system_actor(house.site), write=False) as db:
+                found.append((f"{module.name}: {invariant.name}", list(invariant.check(db))))
+    return found
+
+
+def _verify(settings: Settings, arguments: Namespace) -> int:
+    house = open_house(settings)
+    bad = 0
+    for name, breaches in breaches_of(house):
+        print(f"{'ok  ' if not breaches else 'FAIL'} {name}")
+        for breach in breaches[:20]:
+            print(f"     {breach}")
+        bad += len(breaches)
+    if house.is_sqlite:
+        with house.engine.connect() as connection:
+            verdict = connection.execute(text("PRAGMA integrity_check")).scalar_one()
+        print(f"{'ok  ' if verdict == 'ok' else 'FAIL'} the database file is intact")
+        bad += verdict != "ok"
+    return 1 if bad else 0
+
+
+def _routes(settings: Settings, arguments: Namespace) -> int:
+    from exam.app import create_app, routes_with_permission
+
+    for method, path, may in routes_with_permission(create_app(open_house(settings))):
+        print(f"{method:6} {path:60} {may}")
+    return 0
+
+
+def _staff_arguments(parser: ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    code = actions.add_parser("code", help="show the second-factor code of a demo account")
+    code.add_argument("login")
+    first = actions.add_parser("first-administrators", help="make the three administrators of a new installation")
+    first.add_argument("--prefix", default="", help="login prefix")
+    reset = actions.add_parser("reset-password", help="give an account a new one-time password")
+    reset.add_argument("login")
+    actions.add_parser("list", help="list the accounts")
+
+
+def _staff(settings: Settings, arguments: Namespace) -> int:
+    house = open_house(settings)
+    with house.unit(system_actor(house.site)) as db:
+        if arguments.action == "code":
+            if not settings.demo:
+                raise Refused("staff.not_demo", "只有演示环境可以在命令行显示动态码", "请使用手机上的动态码应用")
+            print(accounts.present_code(db, arguments.login))
+        elif arguments.action == "list":
+            for account in accounts.accounts(db):
+                print(f"{account.login:16} {account.name:12} {account.kind_name:8} {account.title}")
+        elif arguments.action == "reset-password":
+            found = [each for each in accounts.accounts(db) if each.login == arguments.login]
+            if not found:
+                raise Refused("staff.unknown", f"没有账号 {arguments.login}", "用 exam staff list 查看")
+            print(accounts.reset_password(db, found[0].id))
+        else:
+            if any(each.kind != "staff" for each in accounts.accounts(db)):
+                raise Refused("staff.exists", "管理员账号已存在", "请由现有系统管理员登录后管理账号")
+            for kind, name in accounts.ADMINISTRATORS.items():
+                new = accounts.NewAccount(login=f"{arguments.prefix}{kind}", name=name, kind=kind)
+                staff_id, password = accounts.create(db, new)
+                print(f"{kind}: {password}  {accounts.reset_second_factor(db, staff_id)}")
+    return 0
+
+
+def _serve_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--no-worker", action="store_true", help="do not run the worker in this process")
+
+
+COMMANDS = (
+    Command("serve", "serve the screens and the JSON API", _serve, _serve_arguments),
+    Command("worker", "deliver messages and run timed jobs", _worker),
+    Command("migrate", "make or bring up the database, its keys, roles and starter catalogue", _migrate),
+    Command("load-catalog", "load the starter catalogue into an empty database", _load_catalog),
+    Command("staff", "accounts from the command line", _staff, _staff_arguments),
+    Command("verify", "check every invariant of the whole database", _verify),
+    Command("routes", "list every route with its permission", _routes),
+)

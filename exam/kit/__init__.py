@@ -1,0 +1,1 @@
+"""The kit: everything that has no exam-centre word in it."""

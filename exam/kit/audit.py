@@ -1,0 +1,230 @@
+"""The audit: one row for each unit of work, in its transaction, hash-chained per writer (decision 14).
+
+A row says who did what to whom, when, from where and with which result, and lists every audited row that the unit
+changed with its digest, so that `exam verify` finds an edit by raw SQL, a deletion, a gap and a cut tail.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import BigInteger, Index, Table, Text, bindparam, insert, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from exam.kit.db import Model, canonical, row_digest
+
+WRITERS = 8
+GENESIS = b"\x00" * 32
+
+
+class Audit(Model):
+    """One audited act. `rows` is one line `table key digest` for each row changed, `digest` being `-` for a deletion."""
+
+    __tablename__ = "exam_audit"
+    __append_only__ = True
+    __audited__ = False
+
+    writer: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+    site: Mapped[str]
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str]
+    terminal: Mapped[str]
+    correlation: Mapped[str]
+    act: Mapped[str]
+    result: Mapped[str]
+    subject: Mapped[str]
+    reason: Mapped[str] = mapped_column(Text)
+    rows: Mapped[str] = mapped_column(Text)
+    hash: Mapped[bytes]
+
+    __table_args__ = (Index("ix_exam_audit_at", "at"), Index("ix_exam_audit_subject", "subject"))
+
+
+class AuditWriter(Model):
+    """The head of one writer's chain; locked while a unit of work appends to it."""
+
+    __tablename__ = "exam_audit_writer"
+    __audited__ = False
+
+    writer: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    head: Mapped[bytes]
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """An act to be audited, before it has its place in a chain."""
+
+    act: str
+    result: str = "ok"
+    subject: str = ""
+    reason: str = ""
+    rows: str = ""
+
+
+_AUDIT: Table = Audit.__table__  # type: ignore[assignment]
+_WRITER: Table = AuditWriter.__table__  # type: ignore[assignment]
+_COLUMNS = [column.key for column in _AUDIT.columns if column.key != "hash"]
+_INSERT = insert(_AUDIT)
+_FREE_WRITER = select(_WRITER).order_by(_WRITER.c.writer).limit(1).with_for_update(skip_locked=True)
+_FIRST_WRITER = select(_WRITER).where(_WRITER.c.writer == 1).with_for_update()
+_ADVANCE = (
+    update(_WRITER).where(_WRITER.c.writer == bindparam("at_writer")).values(seq=bindparam("new_seq"), head=bindparam("new_head"))
+)
+
+
+def note(db: Session, act: str, *, subject: str = "", reason: str = "", result: str = "ok") -> None:
+    """Names what this unit of work does, whom it concerns (`visit:…`, `person:…`, `staff:…`) and why."""
+    db.info["audit_entry"] = Entry(act=act, subject=subject, reason=reason, result=result)
+
+
+def read(db: Session, act: str, subject: str, reason: str = "") -> None:
+    """Records that a person's detail was read. It is on disk before the answer leaves."""
+    db.info.setdefault("audit_reads", []).append(Entry(act=act, subject=subject, reason=reason))
+
+
+def chain_hash(head: bytes, values: dict[str, Any]) -> bytes:
+    """The hash of a row: SHA-256 over the hash before it and all its columns in order."""
+    return hashlib.sha256(head + msgspec.json.encode([canonical(values[key]) for key in _COLUMNS])).digest()
+
+
+def append(db: Session, entries: list[Entry]) -> None:
+    """Appends entries to a free writer's chain, in this transaction."""
+    if not entries:
+        return
+    head = db.execute(_FREE_WRITER).first() or db.execute(_FIRST_WRITER).one()
+    actor = db.info.get("actor")
+    seq, chain = head.seq, bytes(head.head)
+    rows = []
+    for entry in entries:
+        seq += 1
+        values = {
+            "writer": head.writer,
+            "seq": seq,
+            "at": db.info["house"].clock.now(),
+            "site": actor.site if actor else "",
+            "actor_id": actor.staff_id if actor else None,
+            "actor": actor.login if actor else "-",
+            "terminal": db.info.get("terminal", ""),
+            "correlation": db.info.get("correlation", ""),
+            "act": entry.act,
+            "result": entry.result,
+            "subject": entry.subject,
+            "reason": entry.reason,
+            "rows": entry.rows,
+        }
+        chain = chain_hash(chain, values)
+        rows.append({**values, "hash": chain})
+    db.execute(_INSERT, rows)
+    db.execute(_ADVANCE, {"at_writer": head.writer, "new_seq": seq, "new_head": chain})
+
+
+def make_writers(db: Session) -> None:
+    """Makes the fixed set of writers; done once, with the database."""
+    if db.execute(select(_WRITER.c.writer).limit(1)).first() is None:
+        db.execute(insert(_WRITER), [{"writer": n, "seq": 0, "head": GENESIS} for n in range(1, WRITERS + 1)])
+
+
+def breaches(db: Session) -> Iterator[str]:
+    """Walks every chain from its beginning and yields each edit, gap and disagreement with the writer's head."""
+    heads = {row.writer: (row.seq, bytes(row.head)) for row in db.execute(select(_WRITER))}
+    at: dict[int, tuple[int, bytes, datetime | None]] = {writer: (0, GENESIS, None) for writer in heads}
+    broken: set[int] = set()
+    for row in db.execute(select(_AUDIT).order_by(_AUDIT.c.writer, _AUDIT.c.seq).execution_options(yield_per=5000)):
+        seq, chain, last = at.get(row.writer, (0, GENESIS, None))
+        if row.seq != seq + 1 and row.writer not in broken:
+            yield f"audit writer {row.writer}: rows {seq + 1} to {row.seq - 1} are missing"
+            broken.add(row.writer)
+        expected = chain_hash(chain, row._mapping)
+        if expected != bytes(row.hash) and row.writer not in broken:
+            yield f"audit writer {row.writer}: row {row.seq} was changed"
+            broken.add(row.writer)
+        if last is not None and row.at < last:
+            yield f"audit writer {row.writer}: the clock goes back at row {row.seq}"
+        at[row.writer] = (row.seq, bytes(row.hash), row.at)
+    for writer, (seq, head) in sorted(heads.items()):
+        if at[writer][:2] != (seq, head) and writer not in broken:
+            yield f"audit writer {writer}: the head says {seq} rows, the chain has {at[writer][0]}"
+
+
+def row_breaches(db: Session) -> Iterator[str]:
+    """Compares every audited row with the last digest that the audit holds for it: an edit by raw SQL shows here."""
+    tables = {
+        mapper.local_table.name: mapper.local_table
+        for mapper in Model.registry.mappers
+        if getattr(mapper.class_, "__audited__", True)
+    }
+    known: dict[str, dict[str, str]] = {name: {} for name in tables}
+    # Writers are independent chains; UUIDv7 keys and one row per unit make `at` the order that counts.
+    listing = select(_AUDIT.c.rows).where(_AUDIT.c.rows != "").order_by(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq)
+    for (rows,) in db.execute(listing.execution_options(yield_per=5000)):
+        for line in rows.splitlines():
+            name, key, digest = line.split(" ")
+            if name in known:
+                known[name][key] = digest
+    for name, table in sorted(tables.items()):
+        digests = known[name]
+        keys = [column.key for column in table.primary_key.columns]
+        for row in db.execute(select(table).execution_options(yield_per=5000)):  # type: ignore[arg-type]
+            key = "/".join(str(row._mapping[each]) for each in keys)
+            expected = digests.pop(key, None)
+            if expected is None:
+                yield f"{name} {key}: no audit row knows it"
+            elif expected != row_digest(table, dict(row._mapping)):  # type: ignore[arg-type]
+                yield f"{name} {key}: its content differs from what the audit recorded"
+        for key, digest in digests.items():
+            if digest != "-":
+                yield f"{name} {key}: the audit knows it, the table does not"
+
+
+class Anchor:
+    """The heads of all chains, signed with a key and written outside the database, so that a cut tail shows."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self.path = path
+        self._key = key
+
+    def write(self, db: Session, now: datetime) -> None:
+        """Appends one signed line with every writer's sequence and head."""
+        heads = {str(row.writer): [row.seq, bytes(row.head).hex()] for row in db.execute(select(_WRITER))}
+        body = msgspec.json.encode({"at": canonical(now), "heads": heads})
+        line = body + b" " + self._sign(body).encode() + b"\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            file.write(line)
+            file.flush()
+
+    def breaches(self, db: Session) -> Iterator[str]:
+        """Checks the last good line against the chains: the anchored rows must still be there, unchanged."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_bytes().splitlines()
+        for number, line in enumerate(lines, 1):
+            body, _, signature = line.rpartition(b" ")
+            if not hmac.compare_digest(self._sign(body).encode(), signature):
+                yield f"audit anchor line {number}: the signature is wrong"
+                return
+        if not lines:
+            return
+        heads = msgspec.json.decode(lines[-1].rpartition(b" ")[0])["heads"]
+        for writer, (seq, head) in sorted(heads.items()):
+            if seq == 0:
+                continue
+            found = db.execute(
+                select(_AUDIT.c.hash).where(_AUDIT.c.writer == int(writer), _AUDIT.c.seq == seq)
+            ).scalar_one_or_none()
+            if found is None:
+                yield f"audit writer {writer}: anchored row {seq} is gone (the tail was cut)"
+            elif bytes(found).hex() != head:
+                yield f"audit writer {writer}: anchored row {seq} was recomputed"
+
+    def _sign(self, body: bytes) -> str:
+        return hmac.new(self._key, body, hashlib.sha256).hexdigest()

@@ -1,0 +1,227 @@
+"""The house at run time: what one process shares, and the unit of work, the only place that commits."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Engine, Table, event, inspect
+from sqlalchemy.orm import Session
+
+from exam.kit import audit
+from exam.kit.clock import Clock, SystemClock
+from exam.kit.db import Model, Turn, row_digest
+from exam.kit.errors import Refused
+from exam.kit.ids import IdMaker
+from exam.kit.keys import FieldCipher, Keys
+from exam.kit.module import Modules
+from exam.kit.random import Randomness, SystemRandom
+
+
+class Actor(msgspec.Struct, frozen=True):
+    """Who acts, with which permissions. `scopes` limits a permission to departments; one without an entry is unlimited."""
+
+    staff_id: UUID | None
+    login: str
+    name: str
+    site: str
+    title: str = ""
+    kind: str = "staff"
+    permissions: frozenset[str] = frozenset()
+    scopes: dict[str, frozenset[str]] = {}
+    session_id: bytes = b""
+    csrf: str = ""
+    must_change_password: bool = False
+
+    def may(self, permission: str) -> bool:
+        """Whether the actor holds this permission."""
+        return permission in self.permissions
+
+    def serves(self, permission: str, department: str) -> bool:
+        """Whether the actor holds this permission for this department."""
+        return self.may(permission) and (permission not in self.scopes or department in self.scopes[permission])
+
+
+def system_actor(site: str, permissions: frozenset[str] = frozenset()) -> Actor:
+    """The system itself, for the worker and for set-up."""
+    return Actor(staff_id=None, login="system", name="系统", site=site, kind="system", permissions=permissions)
+
+
+class GroupWriter:
+    """Writes that must be on disk before an answer leaves, many requests in one transaction (reads of personal detail)."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._queue: queue.SimpleQueue[tuple[Callable[[Session], None], threading.Event, list[BaseException]]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def write(self, work: Callable[[Session], None]) -> None:
+        """Returns when `work` is committed; raises what the transaction raised."""
+        done, errors = threading.Event(), list[BaseException]()
+        self._queue.put((work, done, errors))
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
+                self._thread.start()
+        done.wait()
+        if errors:
+            raise errors[0]
+
+    def _run(self) -> None:
+        while True:
+            batch = [self._queue.get()]
+            while len(batch) < 200 and not self._queue.empty():
+                batch.append(self._queue.get())
+            try:
+                with self._house.unit(None) as db:
+                    for work, _, _ in batch:
+                        work(db)
+            except BaseException as error:  # every waiting request must hear of it
+                for _, _, errors in batch:
+                    errors.append(error)
+            for _, done, _ in batch:
+                done.set()
+
+
+@dataclass
+class House:
+    """What one process shares. Tests make one with a frozen clock and seeded randomness."""
+
+    engine: Engine
+    modules: Modules
+    keys: Keys
+    data: Path
+    site: str = "01"
+    device: str = "01"
+    clock: Clock = field(default_factory=SystemClock)
+    random: Randomness = field(default_factory=SystemRandom)
+    settings: Any = None
+    turn: Turn = field(default_factory=Turn)
+
+    def __post_init__(self) -> None:
+        self.ids = IdMaker(self.clock, self.random)
+        self.cipher = FieldCipher(self.keys, self.random)
+        self.group_writer = GroupWriter(self)
+        self.anchor = audit.Anchor(self.data.parent / "anchor" / "audit.log", self.keys["anchor"])
+        self._writing = self.engine.execution_options(write=True)
+        self.wake = threading.Event()
+        self.cache: dict[Any, Any] = {}
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    def session(self, write: bool = True) -> Session:
+        """A session that touches the database only with its first statement."""
+        db = Session(self._writing if write else self.engine, autoflush=True, expire_on_commit=False)
+        db.info.update(house=self, write=write)
+        return db
+
+    @contextmanager
+    def unit(self, actor: Actor | None, *, write: bool = True, db: Session | None = None) -> Iterator[Session]:
+        """One unit of work: everything inside commits together, with its audit row, or not at all."""
+        db = db if db is not None else self.session(write)
+        if actor is not None:
+            db.info["actor"] = actor
+        try:
+            yield db
+            self._finish(db)
+        except BaseException:
+            db.rollback()
+            raise
+        finally:
+            db.close()
+            self.turn.give()
+        self._after(db)
+
+    def _finish(self, db: Session) -> None:
+        if not db.info["write"]:
+            db.rollback()
+            return
+        db.flush()
+        rows = _changed_lines(db)
+        entries: list[audit.Entry] = []
+        entry: audit.Entry | None = db.info.get("audit_entry")
+        if rows or entry:
+            entries.append(msgspec.structs.replace(entry or audit.Entry(act=db.info.get("act", "system")), rows=rows))
+        entries += db.info.pop("audit_reads", [])
+        audit.append(db, entries)
+        crash_point(self, "before_commit")
+        db.commit()
+        crash_point(self, "after_commit")
+
+    def _after(self, db: Session) -> None:
+        reads: list[audit.Entry] = db.info.pop("audit_reads", [])
+        touches: list[Callable[[Session], None]] = db.info.pop("later", [])
+        if reads or touches:
+            info = {key: db.info[key] for key in ("actor", "terminal", "correlation") if key in db.info}
+
+            def work(later: Session) -> None:
+                outer = {key: later.info.get(key) for key in info}
+                later.info.update(info)
+                audit.append(later, reads)
+                later.info.update(outer)
+                for touch in touches:
+                    touch(later)
+
+            self.group_writer.write(work)
+        if db.info.get("announced"):
+            self.wake.set()
+
+
+def crash_point(house: House, name: str) -> None:
+    """A named place where a durability test may kill the process; does nothing unless settings name it."""
+    settings = house.settings
+    if settings is not None and settings.crash_at == name:
+        settings.crash()
+
+
+def _changed_lines(db: Session) -> str:
+    """One line `table key digest` for each audited row that this unit wrote."""
+    lines = {(name, key): digest for name, key, digest in db.info.pop("changed_rows", [])}
+    for instance in db.info.pop("changed_objects", {}).values():
+        state = inspect(instance)
+        table: Table = state.mapper.local_table
+        if state.deleted or state.was_deleted:
+            key = "/".join(str(part) for part in state.identity or ())
+            lines[(table.name, key)] = "-"
+            continue
+        values = {column.key: getattr(instance, state.mapper.get_property_by_column(column).key) for column in table.columns}
+        key = "/".join(str(values[column.key]) for column in table.primary_key.columns)
+        lines[(table.name, key)] = row_digest(table, values)
+    return "\n".join(f"{name} {key} {digest}" for (name, key), digest in lines.items())
+
+
+@event.listens_for(Session, "before_flush")
+def _collect(db: Session, context: Any, instances: Any) -> None:
+    if "house" not in db.info:
+        return
+    if not db.info["write"] and (db.new or db.dirty or db.deleted):
+        raise RuntimeError("a read unit tried to write")
+    changed = db.info.setdefault("changed_objects", {})
+    for instance in (*db.new, *(each for each in db.dirty if db.is_modified(each)), *db.deleted):
+        if isinstance(instance, Model) and instance.__audited__:
+            changed[id(instance)] = instance
+
+
+def house_of(db: Session) -> House:
+    """The house that a session belongs to."""
+    house: House = db.info["house"]
+    return house
+
+
+def actor_of(db: Session) -> Actor:
+    """Who acts in this unit of work."""
+    actor: Actor | None = db.info.get("actor")
+    if actor is None:
+        raise Refused("auth.nobody", "没有登录人", "请重新登录")
+    return actor

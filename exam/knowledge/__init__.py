@@ -1,0 +1,1 @@
+"""Medical knowledge as data: flags, formulas and conclusions."""

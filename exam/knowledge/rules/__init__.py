@@ -1,0 +1,49 @@
+"""The medical rules: judge values, compute items, evaluate conditions, suggest conclusions. All pure."""
+
+from __future__ import annotations
+
+from exam.knowledge.rules.amounts import plain_text, read_amount
+from exam.knowledge.rules.conclusions import CompiledRules, is_nothing_abnormal_allowed, suggest, uncovered_items
+from exam.knowledge.rules.conditions import compiled, condition_items, evidence, holds
+from exam.knowledge.rules.examples import book_problems, example_case, rule_problems
+from exam.knowledge.rules.flags import check_entry, flag_amount, is_plausible, judge
+from exam.knowledge.rules.formulas import FRIEDEWALD, compute, compute_all, evaluate, formula_items, friedewald
+from exam.knowledge.rules.summaries import NOTHING_ABNORMAL, summarize
+from exam.knowledge.rules.units import conversion_for, convert, printed_unit, same_unit
+from exam.knowledge.rules.wording import OUTSTANDING, finding_text, plain_line, value_text
+
+__all__ = [
+    "FRIEDEWALD",
+    "NOTHING_ABNORMAL",
+    "OUTSTANDING",
+    "CompiledRules",
+    "book_problems",
+    "check_entry",
+    "compiled",
+    "compute",
+    "compute_all",
+    "condition_items",
+    "conversion_for",
+    "convert",
+    "evaluate",
+    "evidence",
+    "example_case",
+    "finding_text",
+    "flag_amount",
+    "formula_items",
+    "friedewald",
+    "holds",
+    "is_nothing_abnormal_allowed",
+    "is_plausible",
+    "judge",
+    "plain_line",
+    "plain_text",
+    "printed_unit",
+    "read_amount",
+    "rule_problems",
+    "same_unit",
+    "suggest",
+    "summarize",
+    "uncovered_items",
+    "value_text",
+]

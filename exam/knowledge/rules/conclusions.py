@@ -1,0 +1,261 @@
+"""From a judged case to suggested conclusions: fire the rules, keep the most severe, merge, and leave nothing without a line.
+
+The order of work is domain.md §4.3: hierarchies (M01, M07), merges (M02, M05, M06, M08, M10), equal texts (M13), then a
+plain line for every flagged value nobody answered for (decision 22), then the order of the report (M14).
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from exam.knowledge.facts import (
+    Because,
+    Case,
+    Category,
+    Flag,
+    Merge,
+    Reading,
+    Rule,
+    RuleBook,
+    Severity,
+    Suggestion,
+)
+from exam.knowledge.rules.conditions import Test, compiled, evidence
+from exam.knowledge.rules.wording import OUTSTANDING, finding_text, plain_line
+
+PLAIN_RULE = "plain"
+"""The rule code of lines that no rule wrote."""
+
+PLAIN_ORDER = 900
+
+CATEGORY_ORDER: dict[str, int] = {"疾病": 2, "高危": 3, "异常": 4, "提示": 5, "正常变异": 6}
+
+HARMLESS_CATEGORIES: frozenset[str] = frozenset({"提示", "正常变异"})
+
+
+class _Line:
+    """A conclusion in the making."""
+
+    __slots__ = (
+        "advice",
+        "because",
+        "category",
+        "covers",
+        "key",
+        "lifestyle",
+        "order",
+        "rules",
+        "severity",
+        "shown",
+        "specialist",
+        "text",
+    )
+
+    def __init__(self, key: str, text: str, category: Category, severity: Severity, order: int) -> None:
+        self.key = key
+        self.text = text
+        self.category: Category = category
+        self.severity = severity
+        self.order = order
+        self.advice = self.lifestyle = self.specialist = ""
+        self.because: tuple[Because, ...] = ()
+        self.covers: dict[tuple[str, str], None] = {}
+        self.shown: dict[str, None] = {}
+        self.rules: tuple[str, ...] = ()
+
+    def take_over(self, other: _Line) -> None:
+        """Answer for everything the other line answered for."""
+        self.because += other.because
+        self.covers.update(other.covers)
+        self.shown.update(other.shown)
+        self.rules += other.rules
+
+
+class CompiledRules:
+    """A rule book ready to be asked; build it once per book and keep it."""
+
+    __slots__ = ("book", "merges", "rules")
+
+    def __init__(self, book: RuleBook) -> None:
+        self.book = book
+        self.merges = book.merges
+        self.rules: tuple[tuple[Rule, Test], ...] = tuple((rule, compiled(rule.condition)) for rule in book.rules)
+
+    def fired(self, case: Case) -> list[Rule]:
+        """The rules in force on the day of the case whose condition is true, before any merging."""
+        return [rule for rule, test in self.rules if _is_in_force(rule, case.on) and test(case)]
+
+
+def suggest(case: Case, rules: CompiledRules | RuleBook) -> tuple[Suggestion, ...]:
+    """The suggested conclusions in report order; every flagged reading is in the `covers` of at least one of them."""
+    ready = rules if isinstance(rules, CompiledRules) else CompiledRules(rules)
+    lines = _keep_highest([(rule, _line_of(rule, case)) for rule in ready.fired(case)], case)
+    for merge in ready.merges:
+        if _is_in_force(merge, case.on):
+            lines = _merged(lines, merge, case)
+    lines = _without_twins(lines)
+    covered = {pair for line in lines for pair in line.covers}
+    for place, reading in enumerate(case.readings.values()):
+        lines.extend(_plain(reading, choice, PLAIN_ORDER + place) for choice in _open_choices(reading, covered))
+    lines.sort(key=_place)
+    return tuple(_suggestion(line) for line in lines)
+
+
+def is_nothing_abnormal_allowed(case: Case, rules: CompiledRules | RuleBook) -> bool:
+    """May the chief write “未见明显异常”? Not while a flagged value exists, a rule speaks of one, or nothing was examined."""
+    if not case.readings or any(reading.flag in OUTSTANDING for reading in case.readings.values()):
+        return False
+    return all(line.category in HARMLESS_CATEGORIES for line in suggest(case, rules))
+
+
+def uncovered_items(case: Case, suggestions: tuple[Suggestion, ...]) -> tuple[str, ...]:
+    """The flagged readings that no line answers for, for instance after the chief removed one (decision 22)."""
+    covered = {(item, "") for suggestion in suggestions for item in suggestion.covers}
+    covered.update(pair for suggestion in suggestions for pair in suggestion.covers_choices)
+    return tuple(reading.item for reading in case.readings.values() if _open_choices(reading, covered))
+
+
+def _open_choices(reading: Reading, covered: set[tuple[str, str]]) -> tuple[str, ...]:
+    """What of a flagged reading nobody answers for: choices of an item with choices, one empty text for a number."""
+    if reading.flag not in OUTSTANDING:
+        return ()
+    if reading.abnormal:
+        return tuple(text for text in reading.abnormal if (reading.item, text) not in covered)
+    return () if any(item == reading.item for item, _ in covered) else ("",)
+
+
+def _is_in_force(dated: Rule | Merge, on: date) -> bool:
+    if dated.valid_from is not None and on < dated.valid_from:
+        return False
+    return dated.valid_to is None or on < dated.valid_to
+
+
+def _line_of(rule: Rule, case: Case) -> _Line:
+    line = _Line(rule.code, rule.text, rule.category, rule.severity, rule.order)
+    line.advice, line.lifestyle, line.specialist = rule.advice, rule.lifestyle, rule.specialist
+    line.rules = (rule.code,)
+    for (item, choice), asserts in evidence(rule.condition, case).items():
+        line.shown[item] = None
+        if asserts and (rule.covers is None or item in rule.covers):
+            line.covers[(item, choice)] = None
+    for extra in rule.also_covers:
+        reading = case.readings.get(extra.item)
+        if reading is not None and reading.flag in extra.any_of:
+            line.shown[extra.item] = None
+            line.covers.update(((extra.item, text), None) for text in reading.abnormal or ("",))
+    texts = tuple(finding_text(case.readings[item]) for item in line.shown)
+    line.because = (Because(rule=rule.code, version=rule.version, items=tuple(line.shown), evidence=texts),)
+    return line
+
+
+def _keep_highest(fired: list[tuple[Rule, _Line]], case: Case) -> list[_Line]:
+    highest: dict[str, int] = {}
+    for rule, _ in fired:
+        if rule.hierarchy:
+            highest[rule.hierarchy] = max(rule.rank, highest.get(rule.hierarchy, rule.rank))
+    kept: list[_Line] = []
+    winners: dict[str, _Line] = {}
+    for rule, line in fired:
+        if not rule.hierarchy or rule.rank == highest[rule.hierarchy]:
+            kept.append(line)
+            winners.setdefault(rule.hierarchy, line)
+    for rule, line in fired:
+        if rule.hierarchy and rule.rank < highest[rule.hierarchy]:
+            winner = winners[rule.hierarchy]
+            # The value of a suppressed line still has to be readable: it is named behind the text that stays.
+            new = [pair for pair in line.covers if all(pair not in other.covers for other in kept)]
+            winner.take_over(line)
+            if new:
+                winner.text += f"({_values(new, case)})"
+    return kept
+
+
+def _merged(lines: list[_Line], merge: Merge, case: Case) -> list[_Line]:
+    members = [line for line in lines if line.key in merge.of]
+    if len(members) < merge.at_least:
+        return lines
+    partners: list[_Line] = []
+    for group in merge.with_one_of:
+        found = [line for line in lines if line.key in group]
+        if not found:
+            return lines
+        partners.extend(found)
+    everybody = members + partners
+    first = members[0]
+    covers = {pair: None for line in everybody for pair in line.covers}
+    text = merge.text.replace("{first}", first.text).replace("{values}", _values(list(covers), case))
+    severity = merge.severity if merge.severity is not None else max(line.severity for line in everybody)
+    weightiest = min(everybody, key=lambda line: CATEGORY_ORDER[line.category])
+    merged = _Line(merge.code, text, merge.category or weightiest.category, severity, merge.order or first.order)
+    merged.advice = merge.advice or _joined([line.advice for line in everybody])
+    merged.lifestyle = merge.lifestyle or _joined([line.lifestyle for line in everybody])
+    merged.specialist = merge.specialist or _joined([line.specialist for line in everybody], "/")
+    merged.because = (
+        Because(
+            rule=merge.code,
+            version=merge.version,
+            items=tuple(dict.fromkeys(item for item, _ in covers)),
+            evidence=tuple(line.text for line in everybody),
+        ),
+    )
+    for line in everybody:
+        merged.take_over(line)
+    return [merged if line is first else line for line in lines if line is first or line not in everybody]
+
+
+def _without_twins(lines: list[_Line]) -> list[_Line]:
+    by_text: dict[str, _Line] = {}
+    for line in lines:
+        twin = by_text.get(line.text)
+        if twin is None:
+            by_text[line.text] = line
+            continue
+        twin.severity = max(twin.severity, line.severity)
+        twin.order = min(twin.order, line.order)
+        twin.advice = _joined([twin.advice, line.advice])
+        twin.lifestyle = _joined([twin.lifestyle, line.lifestyle])
+        twin.take_over(line)
+    return list(by_text.values())
+
+
+def _values(pairs: list[tuple[str, str]], case: Case) -> str:
+    return ",".join(choice or finding_text(case.readings[item]) for item, choice in pairs)
+
+
+def _plain(reading: Reading, choice: str, order: int) -> _Line:
+    is_unknown = reading.flag is Flag.UNKNOWN
+    key = f"{PLAIN_RULE}:{reading.item}:{choice}" if choice else f"{PLAIN_RULE}:{reading.item}"
+    severity = Severity.RECHECK if is_unknown else Severity.MILD
+    line = _Line(key, plain_line(reading, choice), "异常", severity, order)
+    line.advice = "请核实结果后再下结论" if is_unknown else "结合临床,必要时复查"
+    line.covers[(reading.item, choice)] = None
+    line.because = (Because(PLAIN_RULE, 1, (reading.item,), (finding_text(reading),)),)
+    return line
+
+
+def _place(line: _Line) -> tuple[int, int, int, str]:
+    group = CATEGORY_ORDER[line.category]
+    if line.severity >= Severity.CRITICAL:
+        group = 0
+    elif line.severity >= Severity.IMPORTANT:
+        group = 1
+    return (group, line.order, -int(line.severity), line.key)
+
+
+def _joined(texts: list[str], separator: str = ";") -> str:
+    return separator.join(dict.fromkeys(text for text in texts if text))
+
+
+def _suggestion(line: _Line) -> Suggestion:
+    return Suggestion(
+        key=line.key,
+        text=line.text,
+        category=line.category,
+        severity=line.severity,
+        advice=line.advice,
+        lifestyle=line.lifestyle,
+        specialist=line.specialist,
+        because=line.because,
+        covers=tuple(dict.fromkeys(item for item, _ in line.covers)),
+        covers_choices=tuple((item, choice) for item, choice in line.covers if choice),
+    )

@@ -1,0 +1,56 @@
+"""What the ground floor itself brings: sign-in, staff, catalogue and people pages, its commands and invariants."""
+
+from __future__ import annotations
+
+from exam import commands
+from exam.catalog import pages as catalog_pages
+from exam.kit import audit, auth
+from exam.kit.module import Invariant, Job, MenuEntry, Module
+from exam.people import pages as people_pages
+from exam.staff import api as staff_api
+from exam.staff import pages as staff_pages
+from exam.staff import service as staff
+from exam.visits import verify
+
+module = Module(
+    name="exam",
+    title="体检中心",
+    routes=(*staff_pages.routes, *staff_api.routes, *catalog_pages.routes, *people_pages.routes),
+    permissions={
+        "staff.accounts": "管理账号",
+        "staff.rights": "管理角色与授权",
+        "audit.read": "查看审计日志",
+        "catalog.read": "查看目录",
+        "catalog.change": "修改目录",
+        "people.read": "查看受检者档案",
+        "people.register": "建立受检者档案",
+        "people.correct": "更正受检者档案",
+        "people.reveal": "查看完整证件号与联系方式",
+    },
+    roles={
+        "system": ("系统管理员", ("staff.accounts",)),
+        "security": ("安全管理员", ("staff.rights",)),
+        "audit": ("审计管理员", ("audit.read",)),
+        "catalog_keeper": ("目录管理员", ("catalog.read", "catalog.change")),
+        "reception": ("前台", ("people.read", "people.register", "people.reveal", "catalog.read")),
+        "desk_chief": ("前台主管", ("people.read", "people.register", "people.correct", "people.reveal", "catalog.read")),
+        "doctor": ("科室医生", ("people.read", "catalog.read")),
+        "chief": ("主检医师", ("people.read", "catalog.read")),
+    },
+    provides=((auth.AUTHENTICATE, staff.authenticate),),
+    menu=(
+        MenuEntry("档案", "/people", "people.read", "users", 70),
+        MenuEntry("目录", "/catalog", "catalog.read", "book", 80),
+        MenuEntry("账号", "/staff", "staff.accounts", "id", 90),
+        MenuEntry("授权", "/staff/rights", "staff.rights", "shield", 91),
+        MenuEntry("审计", "/audit", "audit.read", "eye", 92),
+    ),
+    commands=commands.COMMANDS,
+    invariants=(
+        Invariant("A2 audit chains are unbroken", audit.breaches),
+        Invariant("A5 rows are what the audit recorded", audit.row_breaches),
+        Invariant("A2 anchored heads are still there", lambda db: db.info["house"].anchor.breaches(db)),
+        *verify.INVARIANTS,
+    ),
+    jobs=(Job("anchor", 60, commands.anchor), Job("checkpoint", 5, commands.checkpoint)),
+)

@@ -1,0 +1,1 @@
+"""People: who is examined, and the documents that prove it."""

@@ -1,0 +1,299 @@
+"""People: register, find, correct and show. What identifies a person is sealed; showing it plainly is a logged act."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from exam.kit import audit, masks
+from exam.kit.clock import day_of
+from exam.kit.db import insert_rows
+from exam.kit.errors import NotFound, Refused
+from exam.kit.events import announce
+from exam.kit.house import actor_of, house_of
+from exam.kit.series import next_number
+from exam.people import pinyin, rules
+from exam.people.facts import IdKind, NewPerson, Person, PersonCorrected, PersonRegistered
+from exam.people.models import IdDocument, Organization, PersonSpelling
+from exam.people.models import Person as PersonRow
+
+MOST_FOUND = 50
+
+REVEALABLE = {"id_no": "证件号码", "phone": "联系电话", "address": "地址"}
+
+
+class Registration(msgspec.Struct, frozen=True):
+    """The outcome of registering: the person, whether the file is new, and what the desk should look at."""
+
+    person_id: UUID
+    is_new: bool
+    warnings: tuple[str, ...] = ()
+
+
+def register(db: Session, new: NewPerson) -> Registration:
+    """Opens a file for a person, or finds the file that this document already has.
+
+    The same number with another name, sex or birth date is refused: somebody has to look (domain.md §6.1).
+    """
+    house, actor = house_of(db), actor_of(db)
+    today = day_of(house.clock.now())
+    checked = rules.check_person(new, today)
+    known = find_by_document(db, checked.id_kind, checked.id_no)
+    if known is not None:
+        row = db.get_one(PersonRow, known)
+        _refuse_other_person(row, checked)
+        return Registration(known, False, (*checked.warnings, *_refresh_contact(db, row, checked)))
+    warnings = list(checked.warnings)
+    alike = db.scalars(
+        select(PersonRow.file_no).where(
+            PersonRow.name == checked.name, PersonRow.birth_on == checked.birth_on, PersonRow.sex == checked.sex
+        )
+    ).first()
+    if alike:
+        warnings.append(f"已有同名、同性别、同出生日期的档案 {alike},请核对是否为同一人")
+    person_id = house.ids.new()
+    place = str(person_id)
+    db.add(
+        PersonRow(
+            id=person_id, file_no=f"{actor.site}{next_number(db, f'file:{actor.site}'):08d}", site=actor.site, name=checked.name,
+            sex=checked.sex, birth_on=checked.birth_on, nation=checked.nation, marital=checked.marital,
+            phone=house.cipher.seal(checked.phone, f"exam_person.phone:{place}"),
+            phone_index=house.cipher.blind_index("phone", rules.index_phone(checked.phone)),
+            phone_tail=house.cipher.blind_index("tail", rules.index_phone(checked.phone)[-4:]),
+            address=house.cipher.seal(checked.address, f"exam_person.address:{place}"),
+            organization_id=checked.organization_id, merged_into=None, created_at=house.clock.now(), ver=1,
+        )
+    )  # fmt: skip
+    db.flush()
+    if checked.id_no:
+        document_id = house.ids.new()
+        db.add(
+            IdDocument(
+                id=document_id, person_id=person_id, kind=checked.id_kind,
+                number=house.cipher.seal(checked.id_no, f"exam_id_document.number:{document_id}"),
+                number_index=_number_index(db, checked.id_kind, checked.id_no),
+                number_tail=house.cipher.blind_index("tail", rules.index_last_four(checked.id_no)), added_at=house.clock.now(),
+            )
+        )  # fmt: skip
+    insert_rows(
+        db, PersonSpelling, [{"person_id": person_id, "spelling": spelling} for spelling in dict.fromkeys(pinyin.readings(checked.name))]
+    )
+    announce(db, PersonRegistered(person_id, actor.site))
+    return Registration(person_id, True, tuple(warnings))
+
+
+def _number_index(db: Session, kind: IdKind | str, number: str) -> bytes:
+    return house_of(db).cipher.blind_index(f"id:{_index_kind(kind)}", rules.index_id(number))
+
+
+def _index_kind(kind: IdKind | str) -> str:
+    """Numbers of GB 11643's shape are one space of numbers, whatever card they are printed on."""
+    return "gb11643" if kind in (IdKind.RESIDENT, IdKind.HK_MACAO_TAIWAN_RESIDENCE, IdKind.FOREIGN_PERMANENT) else str(kind)
+
+
+def find_by_document(db: Session, kind: IdKind, number: str) -> UUID | None:
+    """The person whose document this is, whatever site opened the file; None when it is unknown."""
+    if not number:
+        return None
+    return db.scalar(select(IdDocument.person_id).where(IdDocument.number_index == _number_index(db, kind, number)))
+
+
+def _refuse_other_person(row: PersonRow, checked: rules.CheckedPerson) -> None:
+    if (row.name, row.sex, row.birth_on) != (checked.name, checked.sex, checked.birth_on):
+        raise Refused(
+            "people.document_conflict",
+            f"该证件号码已登记在档案 {row.file_no}(姓名首字“{row.name[:1]}”)名下,与本次填写的姓名、性别或出生日期不一致",
+            "请核对证件原件;如档案有误,请由身份核对岗更正档案",
+            "name",
+        )
+
+
+def _refresh_contact(db: Session, row: PersonRow, checked: rules.CheckedPerson) -> tuple[str, ...]:
+    house = house_of(db)
+    changed = []
+    if checked.phone and row.phone_index != house.cipher.blind_index("phone", rules.index_phone(checked.phone)):
+        row.phone = house.cipher.seal(checked.phone, f"exam_person.phone:{row.id}")
+        row.phone_index = house.cipher.blind_index("phone", rules.index_phone(checked.phone))
+        row.phone_tail = house.cipher.blind_index("tail", rules.index_phone(checked.phone)[-4:])
+        changed.append("phone")
+    if checked.organization_id and row.organization_id != checked.organization_id:
+        row.organization_id = checked.organization_id
+        changed.append("organization")
+    if changed:
+        announce(db, PersonCorrected(row.id, row.site, tuple(changed)))
+        return ("已更新档案中的联系方式或单位",)
+    return ()
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def get_row(db: Session, person_id: UUID) -> PersonRow:
+    """The person's row. A person's file is shared by the sites; what they may see of visits is not."""
+    row = db.get(PersonRow, person_id)
+    if row is None:
+        raise NotFound("没有找到该受检者", "请核对姓名或证件号")
+    return row
+
+
+def person(db: Session, person_id: UUID) -> Person:
+    """A person as screens show one, masked; the reading is audited."""
+    row = get_row(db, person_id)
+    audit.read(db, "people.read", f"person:{row.file_no}")
+    return _masked(db, [row])[0]
+
+
+def _masked(db: Session, rows: Sequence[PersonRow]) -> list[Person]:
+    house = house_of(db)
+    ids = [row.id for row in rows]
+    documents: dict[UUID, IdDocument] = {}
+    for document in db.scalars(select(IdDocument).where(IdDocument.person_id.in_(ids)).order_by(IdDocument.id)):
+        documents.setdefault(document.person_id, document)
+    names = organization_names(db, {row.organization_id for row in rows if row.organization_id})
+    found = []
+    for row in rows:
+        document = documents.get(row.id)
+        number = house.cipher.open(document.number, f"exam_id_document.number:{document.id}") if document else ""
+        found.append(
+            Person(
+                id=row.id, file_no=row.file_no, name=row.name, sex=row.sex, birth_on=row.birth_on,
+                id_kind=IdKind(document.kind) if document else IdKind.NONE, id_masked=masks.mask_id(number),
+                phone_masked=masks.mask_phone(house.cipher.open(row.phone, f"exam_person.phone:{row.id}")),
+                address_masked=masks.mask_address(house.cipher.open(row.address, f"exam_person.address:{row.id}")),
+                organization=names.get(row.organization_id, "") if row.organization_id else "",
+            )
+        )  # fmt: skip
+    return found
+
+
+def reveal(db: Session, person_id: UUID, field: str, reason: str) -> str:
+    """One field in plain text. Needs a reason, and is audited before the answer leaves."""
+    if field not in REVEALABLE:
+        raise NotFound
+    if len(reason.strip()) < 2:
+        raise Refused("people.reason_missing", f"查看完整{REVEALABLE[field]}必须填写原因", "请填写查看原因", "reason")
+    row = get_row(db, person_id)
+    audit.read(db, f"people.reveal_{field}", f"person:{row.file_no}", reason.strip()[:200])
+    house = house_of(db)
+    if field == "id_no":
+        document = db.scalar(select(IdDocument).where(IdDocument.person_id == row.id).order_by(IdDocument.id))
+        return house.cipher.open(document.number, f"exam_id_document.number:{document.id}") if document else ""
+    sealed = row.phone if field == "phone" else row.address
+    return house.cipher.open(sealed, f"exam_person.{field}:{row.id}")
+
+
+def search(db: Session, text: str) -> list[Person]:
+    """People by what the desk typed: whole document number or phone, last four of either, name or pinyin by prefix."""
+    statement = search_statement(db, text)
+    if statement is None:
+        return []
+    rows = db.scalars(select(PersonRow).where(PersonRow.id.in_(statement)).order_by(PersonRow.name, PersonRow.id).limit(MOST_FOUND))
+    return _masked(db, rows.all())
+
+
+def search_statement(db: Session, text: str) -> Select[tuple[UUID]] | None:
+    """The ids that `search` looks for, as a statement other rooms may join; None for a text that is too short."""
+    plain = "".join(text.split())
+    cipher = house_of(db).cipher
+    if not plain or len(plain) > 60:
+        return None
+    if plain.upper().replace("X", "").isdigit() and len(plain) == 4:
+        tail = cipher.blind_index("tail", plain.upper())
+        by_number = select(IdDocument.person_id).where(IdDocument.number_tail == tail)
+        return by_number.union(select(PersonRow.id).where(PersonRow.phone_tail == tail))  # type: ignore[return-value]
+    if any(character.isdigit() for character in plain):
+        kinds = {_number_index(db, kind, plain) for kind in IdKind}
+        phone = cipher.blind_index("phone", rules.index_phone(plain))
+        by_number = select(IdDocument.person_id).where(IdDocument.number_index.in_(kinds))
+        return by_number.union(  # type: ignore[return-value]
+            select(PersonRow.id).where(PersonRow.phone_index == phone), select(PersonRow.id).where(PersonRow.file_no == plain)
+        )
+    if plain.isascii():
+        if len(plain) < 2:
+            return None
+        low, high = prefix_bounds(plain.lower())
+        return select(PersonSpelling.person_id).where(PersonSpelling.spelling >= low, PersonSpelling.spelling < high)
+    low, high = prefix_bounds(plain)
+    return select(PersonRow.id).where(PersonRow.name >= low, PersonRow.name < high)
+
+
+def prefix_bounds(prefix: str) -> tuple[str, str]:
+    """The half-open interval of texts that begin with `prefix`: an index range on either database, with no wildcard."""
+    return prefix, prefix + "\U0010ffff"
+
+
+def correct(db: Session, person_id: UUID, new: NewPerson, ver: int, reason: str) -> None:
+    """Corrects a person's basics. `ver` is the version the desk saw; somebody else's change in between is not lost."""
+    house = house_of(db)
+    if not reason.strip():
+        raise Refused("people.reason_missing", "更正档案必须填写原因", "请填写更正原因", "reason")
+    row = get_row(db, person_id)
+    if row.ver != ver:
+        raise Refused("people.stale", "该档案已被他人修改", "请刷新后核对最新内容再更正")
+    checked = rules.check_person(new, day_of(house.clock.now()))
+    holder = find_by_document(db, checked.id_kind, checked.id_no)
+    if holder is not None and holder != person_id:
+        raise Refused("people.document_conflict", "该证件号码已属于另一份档案", "请核对证件号码", "id_no")
+    fields = [name for name in ("name", "sex", "birth_on", "nation", "marital") if getattr(row, name) != getattr(checked, name)]
+    for name in fields:
+        setattr(row, name, getattr(checked, name))
+    if "name" in fields:
+        for spelling in db.scalars(select(PersonSpelling).where(PersonSpelling.person_id == person_id)):
+            db.delete(spelling)
+        db.flush()
+        readings = dict.fromkeys(pinyin.readings(checked.name))
+        insert_rows(db, PersonSpelling, [{"person_id": person_id, "spelling": spelling} for spelling in readings])
+    _refresh_contact(db, row, checked)
+    if checked.address:
+        row.address = house.cipher.seal(checked.address, f"exam_person.address:{person_id}")
+        fields.append("address")
+    audit.note(db, "people.correct", subject=f"person:{row.file_no}", reason=reason)
+    announce(db, PersonCorrected(person_id, row.site, tuple(fields)))
+
+
+# --- organisations ---------------------------------------------------------------------------------------------------
+
+
+def add_organization(db: Session, code: str, name: str) -> UUID:
+    """Adds an organisation (单位). The code is its own, for example the unified social credit code."""
+    code, name = code.strip(), rules.read_name(name) if len(name.strip()) <= rules.NAME_LENGTH else name.strip()[:100]
+    if not code or len(code) > 40:
+        raise Refused("people.organization_code", "单位编号不能为空且不超过 40 字", "请填写单位编号", "code")
+    if db.scalar(select(Organization.id).where(Organization.code == code)):
+        raise Refused("people.organization_exists", f"单位编号 {code} 已存在", "请查询已有单位", "code")
+    organization_id = house_of(db).ids.new()
+    db.add(Organization(id=organization_id, code=code, name=name, pinyin=pinyin.initials(name), active=True, ver=1))
+    return organization_id
+
+
+def organizations(db: Session, text: str = "", limit: int = 50) -> list[tuple[UUID, str, str]]:
+    """`(id, code, name)` of organisations by name, code or pinyin initials, each by prefix."""
+    statement = select(Organization.id, Organization.code, Organization.name).where(Organization.active)
+    if text.strip():
+        low, high = prefix_bounds(text.strip())
+        small, big = prefix_bounds(text.strip().lower())
+        statement = statement.where(
+            ((Organization.name >= low) & (Organization.name < high))
+            | ((Organization.code >= low) & (Organization.code < high))
+            | ((Organization.pinyin >= small) & (Organization.pinyin < big))
+        )
+    return [tuple(row) for row in db.execute(statement.order_by(Organization.name).limit(limit))]  # type: ignore[misc]
+
+
+def organization_name(db: Session, organization_id: UUID | None) -> str:
+    """An organisation's name, empty for none."""
+    return organization_names(db, {organization_id}).get(organization_id, "") if organization_id else ""
+
+
+def organization_names(db: Session, ids: set[UUID | None] | set[UUID]) -> dict[UUID, str]:
+    """Names of several organisations."""
+    if not ids:
+        return {}
+    return {row.id: row.name for row in db.execute(select(Organization.id, Organization.name).where(Organization.id.in_(ids)))}
+
+

@@ -1,0 +1,244 @@
+"""Accounts, roles and grants: made by the system administrator, given rights by the security administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from exam.kit import audit
+from exam.kit.errors import NotFound, Refused
+from exam.kit.house import actor_of, house_of
+from exam.kit.module import Modules
+from exam.staff import rules
+from exam.staff.models import Grant, Role, RolePermission, Staff
+from exam.staff.service import end_sessions, secret_of, set_password
+
+ADMINISTRATORS = {"system": "系统管理员", "security": "安全管理员", "audit": "审计管理员"}
+KIND_NAMES = {"staff": "业务人员", **ADMINISTRATORS}
+FIRST_PASSWORD_HOURS = 24
+
+
+class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A new account; `kind` is `staff` or one of the three administrators."""
+
+    login: str
+    name: str
+    title: str = ""
+    kind: str = "staff"
+
+
+class Account(msgspec.Struct, frozen=True):
+    """An account as the administrators' screens show it."""
+
+    id: UUID
+    login: str
+    name: str
+    title: str
+    kind: str
+    kind_name: str
+    site: str
+    is_active: bool
+    has_second_factor: bool
+    ver: int
+    grants: tuple[tuple[UUID, str, str, str], ...] = ()
+
+
+def create(db: Session, new: NewAccount) -> tuple[UUID, str]:
+    """Makes an account with a random first password that dies after 24 h; returns its id and that password."""
+    house, actor = house_of(db), actor_of(db)
+    login = rules.normalise_login(new.login)
+    if not login or len(login) > 40 or not login.isalnum():
+        raise Refused("staff.login", "用户名只能由 1 到 40 个字母、数字或汉字组成", "请修改用户名", "login")
+    if not new.name.strip() or len(new.name) > 50:
+        raise Refused("staff.name", "姓名不能为空且不超过 50 字", "请填写姓名", "name")
+    if new.kind not in KIND_NAMES:
+        raise Refused("staff.kind", "账号类型无效", "请从列表中选择", "kind")
+    if new.title and new.title not in rules.TITLES:
+        raise Refused("staff.title", f"没有职称“{new.title[:20]}”", "请从列表中选择职称", "title")
+    if db.scalar(select(Staff.id).where(Staff.login == login)):
+        raise Refused("staff.login_taken", f"用户名 {login} 已被使用过,不能再分配", "请换一个用户名", "login")
+    staff_id = house.ids.new()
+    now = house.clock.now()
+    staff = Staff(
+        id=staff_id, login=login, name=new.name.strip(), title=new.title, kind=new.kind, site=actor.site, active=True,
+        password_hash="", password_changed_at=now, password_must_change=True, password_expires_at=None, totp_secret=b"",
+        created_at=now, ver=1,
+    )  # fmt: skip
+    db.add(staff)
+    db.flush()
+    first = first_password(db)
+    set_password(db, staff, first, must_change=True, expires_at=now + timedelta(hours=FIRST_PASSWORD_HOURS))
+    audit.note(db, "staff.create", subject=f"staff:{login}")
+    return staff_id, first
+
+
+def first_password(db: Session) -> str:
+    """A random one-time password: 16 characters, easy to read aloud."""
+    alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
+    return "-".join(
+        "".join(alphabet[byte % len(alphabet)] for byte in house_of(db).random.token_bytes(4)) for _ in range(4)
+    )
+
+
+def reset_password(db: Session, staff_id: UUID) -> str:
+    """A new random first password; every session of the account ends."""
+    staff = get(db, staff_id)
+    first = first_password(db)
+    set_password(db, staff, first, must_change=True, expires_at=house_of(db).clock.now() + timedelta(hours=FIRST_PASSWORD_HOURS))
+    end_sessions(db, staff.id)
+    audit.note(db, "staff.reset_password", subject=f"staff:{staff.login}")
+    return first
+
+
+def reset_second_factor(db: Session, staff_id: UUID) -> str:
+    """A new TOTP secret for an account; returns the `otpauth:` address to show once."""
+    house = house_of(db)
+    staff = get(db, staff_id)
+    secret = rules.totp_secret(house.random.token_bytes(rules.TOTP_SECRET_BYTES))
+    staff.totp_secret = house.cipher.seal(secret, f"exam_staff.totp_secret:{staff.id}")
+    end_sessions(db, staff.id)
+    audit.note(db, "staff.reset_second_factor", subject=f"staff:{staff.login}")
+    return rules.totp_address(secret, staff.login, getattr(house.settings, "centre_name", "exam"))
+
+
+def present_code(db: Session, login: str) -> str:
+    """The second-factor code of this moment, for demonstration installations only."""
+    house = house_of(db)
+    staff = db.scalar(select(Staff).where(Staff.login == rules.normalise_login(login)))
+    if staff is None or not staff.totp_secret:
+        raise NotFound(f"账号 {login[:40]} 不存在或未启用动态码")
+    return rules.totp_code(secret_of(house, staff), rules.totp_counter(house.clock.now()))
+
+
+def set_active(db: Session, staff_id: UUID, active: bool) -> None:
+    """Enables or disables an account; disabling ends its sessions before the next request."""
+    staff = get(db, staff_id)
+    if staff.id == actor_of(db).staff_id:
+        raise Refused("staff.own_account", "不能停用自己的账号", "请由另一位管理员操作")
+    staff.active = active
+    end_sessions(db, staff.id)
+    audit.note(db, "staff.enable" if active else "staff.disable", subject=f"staff:{staff.login}")
+
+
+def get(db: Session, staff_id: UUID) -> Staff:
+    """An account of the actor's site."""
+    staff = db.get(Staff, staff_id)
+    if staff is None or staff.site != actor_of(db).site:
+        raise NotFound("没有找到该账号", "请从列表中选择")
+    return staff
+
+
+def accounts(db: Session, text: str = "") -> list[Account]:
+    """The accounts of the actor's site, with their grants; by login or name."""
+    statement = select(Staff).where(Staff.site == actor_of(db).site).order_by(Staff.kind.desc(), Staff.login)
+    rows = [row for row in db.scalars(statement) if text.strip().casefold() in f"{row.login} {row.name}".casefold()]
+    grants: dict[UUID, list[tuple[UUID, str, str, str]]] = {}
+    for grant in db.scalars(select(Grant).where(Grant.staff_id.in_([row.id for row in rows])).order_by(Grant.role, Grant.department)):
+        grants.setdefault(grant.staff_id, []).append((grant.id, grant.role, grant.site, grant.department))
+    return [
+        Account(
+            id=row.id, login=row.login, name=row.name, title=row.title, kind=row.kind, kind_name=KIND_NAMES[row.kind], site=row.site,
+            is_active=row.active, has_second_factor=bool(row.totp_secret), ver=row.ver, grants=tuple(grants.get(row.id, ())),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def names(db: Session, ids: Sequence[UUID | None]) -> dict[UUID, tuple[str, str]]:
+    """`(name, title)` of staff by id, for signatures and lists."""
+    wanted = {each for each in ids if each is not None}
+    if not wanted:
+        return {}
+    return {row.id: (row.name, row.title) for row in db.execute(select(Staff.id, Staff.name, Staff.title).where(Staff.id.in_(wanted)))}
+
+
+# --- roles and grants ------------------------------------------------------------------------------------------------
+
+
+def load_roles(db: Session, modules: Modules) -> None:
+    """Brings the roles that the modules propose into the database; a role that is there already is left as it is."""
+    present = set(db.scalars(select(Role.code)))
+    proposed: dict[str, tuple[str, list[str]]] = {}
+    for module in modules.all:
+        for code, (name, permissions) in module.roles.items():
+            proposed.setdefault(code, (name, []))[1].extend(permissions)
+    for code, (name, permissions) in proposed.items():
+        if code in present:
+            continue
+        db.add(Role(code=code, name=name, ver=1))
+        db.flush()
+        for permission in dict.fromkeys(permissions):
+            if permission not in modules.permissions:
+                raise RuntimeError(f"role {code!r} names the unknown permission {permission!r}")
+            db.add(RolePermission(role=code, permission=permission))
+
+
+def roles(db: Session) -> list[tuple[str, str, frozenset[str]]]:
+    """`(code, name, permissions)` of every role."""
+    held: dict[str, set[str]] = {}
+    for role, permission in db.execute(select(RolePermission.role, RolePermission.permission)):
+        held.setdefault(role, set()).add(permission)
+    return [(role.code, role.name, frozenset(held.get(role.code, ()))) for role in db.scalars(select(Role).order_by(Role.code))]
+
+
+def set_role(db: Session, code: str, name: str, permissions: Sequence[str]) -> None:
+    """Makes a role or changes its permissions. The administrators' own kinds cannot be widened into clinical rights."""
+    house = house_of(db)
+    unknown = [each for each in permissions if each not in house.modules.permissions]
+    if unknown:
+        raise Refused("staff.unknown_permission", f"没有权限 {unknown[0][:60]}", "请从列表中选择", "permissions")
+    if code in ADMINISTRATORS:
+        raise Refused("staff.fixed_role", f"“{ADMINISTRATORS[code]}”的权限由系统固定", "三权分立,不能修改", "code")
+    if not code.replace("_", "").isalnum() or len(code) > 40 or not name.strip():
+        raise Refused("staff.role_code", "角色编码只能由字母、数字和下划线组成,名称不能为空", "请修改后重试", "code")
+    role = db.get(Role, code)
+    if role is None:
+        db.add(Role(code=code, name=name.strip(), ver=1))
+        db.flush()
+    else:
+        role.name = name.strip()
+    present = {each.permission: each for each in db.scalars(select(RolePermission).where(RolePermission.role == code))}
+    for permission in set(permissions) - set(present):
+        db.add(RolePermission(role=code, permission=permission))
+    for permission in set(present) - set(permissions):
+        db.delete(present[permission])
+    audit.note(db, "staff.set_role", subject=f"role:{code}")
+
+
+def grant(db: Session, staff_id: UUID, role: str, department: str = "") -> UUID:
+    """Gives a role at the actor's site, for one department or (empty) for all. Nobody grants to oneself."""
+    house, actor = house_of(db), actor_of(db)
+    staff = get(db, staff_id)
+    if staff.kind != "staff":
+        raise Refused("staff.administrator", f"{KIND_NAMES[staff.kind]}不能同时拥有业务角色", "三权分立,请使用另外的账号", "role")
+    if staff.id == actor.staff_id:
+        raise Refused("staff.own_grant", "不能给自己授权", "请由另一位安全管理员操作")
+    if db.get(Role, role) is None or role in ADMINISTRATORS:
+        raise Refused("staff.unknown_role", f"没有角色 {role[:40]}", "请从列表中选择", "role")
+    held = db.scalar(select(Grant.id).where(Grant.staff_id == staff.id, Grant.role == role, Grant.site == staff.site, Grant.department == department))
+    if held:
+        return held
+    grant_id = house.ids.new()
+    db.add(
+        Grant(
+            id=grant_id, staff_id=staff.id, staff_kind=staff.kind, role=role, site=staff.site, department=department,
+            granted_by=actor.login, granted_at=house.clock.now(),
+        )
+    )  # fmt: skip
+    audit.note(db, "staff.grant", subject=f"staff:{staff.login}", reason=f"{role} {department}".strip())
+    return grant_id
+
+
+def revoke(db: Session, grant_id: UUID) -> None:
+    """Takes a role back; it stops at the next request."""
+    row = db.get(Grant, grant_id)
+    if row is None or row.site != actor_of(db).site:
+        raise NotFound("没有找到该授权", "请刷新页面后重试")
+    staff = get(db, row.staff_id)
+    db.delete(row)
+    audit.note(db, "staff.revoke", subject=f"staff:{staff.login}", reason=f"{row.role} {row.department}".strip())

@@ -1,0 +1,3 @@
+"""Screens, to come."""
+
+routes: tuple[object, ...] = ()

@@ -1,0 +1,1 @@
+"""Reporting: the personal report as data, on paper and on screen."""

@@ -1,0 +1,1 @@
+"""Results: department records, their values and findings, entered, verified, undone and never overwritten."""
