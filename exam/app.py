@@ -7,14 +7,14 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from litestar import Litestar, Request, Response
-from litestar.config.app import AppConfig
-from litestar.datastructures import ResponseHeader
+from litestar import Litestar, Request, Response, Router
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
+from litestar.types import Message, Scope
 
 from exam.kit import auth, web
 from exam.kit.clock import Clock, SystemClock
@@ -26,6 +26,7 @@ from exam.kit.module import Modules, load
 from exam.kit.random import Randomness, SystemRandom
 from exam.settings import MODEL_PACKAGES, Settings
 
+STATIC_CACHE = "public, max-age=604800"
 MOST_BODY_BYTES = 12 * 1024 * 1024
 
 
@@ -47,6 +48,7 @@ def make_house(settings: Settings, *, clock: Clock | None = None, random: Random
     )  # fmt: skip
     house.templates = web.make_templates([*settings.modules])  # type: ignore[attr-defined]
     house.static_version = _static_version()  # type: ignore[attr-defined]
+    house.templates.globals["static_version"] = house.static_version  # type: ignore[attr-defined]
     return house
 
 
@@ -65,9 +67,8 @@ def create_app(house: House) -> Litestar:
     settings: Settings = house.settings
     statics = [
         create_static_files_router(
-            path=f"/static/{name}", directories=[folder], opt={"may": auth.OPEN}, include_in_schema=False,
-            cache_control=None, response_headers=[ResponseHeader(name="cache-control", value="public, max-age=604800")],
-        )  # fmt: skip
+            path=f"/static/{name}", directories=[folder], opt={"may": auth.OPEN}, include_in_schema=False
+        )
         for name in settings.modules
         if (folder := Path(str(importlib.import_module(name).__file__)).parent / "static").is_dir()
     ]
@@ -75,36 +76,32 @@ def create_app(house: House) -> Litestar:
     def not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
         return web.on_http(request, error)
 
-    class Declared(JsonRenderPlugin):
-        """The schema as JSON, declared open; there is no page that would need foreign scripts."""
-
-    async def add_headers(response: Response[Any]) -> Response[Any]:
-        for name, value in web.HEADERS.items():
-            response.headers.setdefault(name, value)
-        if settings.tls_certificate or settings.trusted_proxy:
-            response.headers.setdefault("strict-transport-security", "max-age=31536000")
-        return response
+    async def add_headers(message: Message, scope: Scope) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableScopeHeaders.from_message(message)
+            is_static = scope["path"].startswith("/static/") and message["status"] < 400
+            for name, value in web.HEADERS.items():
+                headers[name] = STATIC_CACHE if is_static and name == "cache-control" else value
+            if settings.tls_certificate or settings.trusted_proxy:
+                headers["strict-transport-security"] = "max-age=31536000"
 
     app = Litestar(
         route_handlers=[*routes, *statics],
         guards=[auth.route_must_declare_may],
         dependencies={"db": Provide(web.make_session, sync_to_thread=False)},
         exception_handlers={**web.EXCEPTION_HANDLERS, NotFoundException: not_found},
-        after_request=add_headers,
+        before_send=[add_headers],
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=OpenAPIConfig(
-            title="Exam centre", version="1", path="/api/schema", render_plugins=[Declared(path="/openapi.json")],
+            title="Exam centre", version="1", render_plugins=[JsonRenderPlugin(path="/openapi.json")], openapi_router=Router(
+                "/api/schema", route_handlers=[], opt={"may": auth.OPEN}, include_in_schema=False,
+            ),
         ),
         debug=False,
         logging_config=None,
-        on_app_init=[_declare_schema_open],
     )  # fmt: skip
     app.state.house = house
     return app
-
-
-def _declare_schema_open(config: AppConfig) -> AppConfig:
-    return config
 
 
 def routes_with_permission(app: Litestar) -> list[tuple[str, str, str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from litestar import Router
+
 from exam import commands
 from exam.catalog import pages as catalog_pages
 from exam.kit import audit, auth
@@ -15,7 +17,8 @@ from exam.visits import verify
 module = Module(
     name="exam",
     title="体检中心",
-    routes=(*staff_pages.routes, *staff_api.routes, *catalog_pages.routes, *people_pages.routes),
+    # One router: Litestar 2.25 prepares a handler once more when a second method joins its path later, and breaks it.
+    routes=(Router("/", route_handlers=[*staff_pages.routes, *staff_api.routes, *catalog_pages.routes, *people_pages.routes]),),
     permissions={
         "staff.accounts": "管理账号",
         "staff.rights": "管理角色与授权",

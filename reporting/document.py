@@ -251,15 +251,7 @@ class Signatures(Drawable, frozen=True, tag="signatures"):
 
 
 Block = (
-    Cover
-    | Heading
-    | Paragraphs
-    | Notice
-    | AbnormalSummary
-    | ConclusionList
-    | ResultTable
-    | NotDoneTable
-    | Signatures
+    Cover | Heading | Paragraphs | Notice | AbnormalSummary | ConclusionList | ResultTable | NotDoneTable | Signatures
 )
 
 

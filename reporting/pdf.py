@@ -57,9 +57,7 @@ class Drawn:
     """Characters no font has: they show as a box and should be reported to the person who typed them."""
 
 
-def draw(
-    document: Document, drawn_at: datetime, fonts: Fonts, pictures: Mapping[str, bytes] | None = None
-) -> Drawn:
+def draw(document: Document, drawn_at: datetime, fonts: Fonts, pictures: Mapping[str, bytes] | None = None) -> Drawn:
     """Draws the document; the same document, moment and fonts give the same bytes. `pictures` holds the pictures of
     hand-written signatures by the id the document names."""
     header = document.header

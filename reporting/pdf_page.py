@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from exam.kit.paper import MM, POINTS_OF_MODULE, Paper, clean, code128_width
-from reporting.document import Cover, Document
+from reporting.document import Cover, Document, chinese_date
 
 INK = "#1C2B33"
 GREY = "#65757D"
@@ -154,7 +154,7 @@ def draw_cover(flow: Flow, document: Document, cover: Cover) -> None:
     if cover.notice:
         paper.text(24 * MM, 96 * MM, cover.notice, 12, TEAL_PALE, is_bold=True)
     else:
-        paper.text(24 * MM, 95 * MM, "HEALTH  EXAMINATION  REPORT", 9.5, TEAL_PALE)
+        paper.text(24 * MM, 95.5 * MM, chinese_date(header.exam_on), 11, TEAL_PALE)
 
     top = 143 * MM
     left, value_left = 24 * MM, 52 * MM

@@ -70,8 +70,7 @@ def draw_results(flow: Flow, table: ResultTable) -> None:
     columns = _NARRATIVE if is_narrative else _columns(table.has_previous)
     cells = [_words(one) if is_narrative else _cells(flow, columns, one, table.has_previous) for one in readings]
     rows = [
-        _Row(flow, columns, row, one.is_abnormal and not is_narrative)
-        for row, one in zip(cells, readings, strict=True)
+        _Row(flow, columns, row, one.is_abnormal and not is_narrative) for row, one in zip(cells, readings, strict=True)
     ]
     summary = flow.fonts.wrap(table.summary, CONTENT_WIDTH - 22 * MM, 9.5) if table.summary else []
     # A short summary and the doctor's line stay with the last row; a short table stays whole.

@@ -6,17 +6,17 @@ import hashlib
 import io
 import math
 from functools import lru_cache
-from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-FONTS_FOLDER = Path(__file__).resolve().parent.parent / "exam" / "kit" / "fonts"
+from exam.kit.paper_text import BOLD_FILE, FONT_FOLDER, REGULAR_FILE
+
 SEAL_PURPOSE = "体检专用章"
 DEMO_MARK = "演示无效"
 RED = (210, 24, 30)
 INK = (24, 32, 58)
-SIDE = 560
-"""Pixels of a side: 42 mm at 339 dpi."""
+SIDE = 440
+"""Pixels of a side: 42 mm at 266 dpi."""
 OVERSAMPLE = 3
 RING_SHARE = 1.2 / 42
 """A 42 mm seal has a rim of 1.2 mm and a star of 14 mm across (usual practice of round official seals; memory)."""
@@ -58,7 +58,7 @@ def signature_picture(name: str) -> bytes:
     seed = hashlib.sha256(text.encode()).digest()
     height = SIGNATURE_HEIGHT * OVERSAMPLE
     size = int(height * 0.52)
-    font = _font("NotoSansSC-Regular.ttf", size)
+    font = _font(REGULAR_FILE, size)
     advance = size * 0.9
     sheet = Image.new("L", (int(advance * len(text) + size * 1.3), height), 0)
     for place, character in enumerate(text):
@@ -120,7 +120,7 @@ def _name_around(ink: Image.Image, name: str, inner: float) -> None:
     count = len(name)
     height = inner * (0.300 if count <= 12 else 0.255 if count <= 18 else 0.21)
     radius = inner - height * 0.62
-    sweep = math.radians(min(252.0, 18.5 * max(count - 1, 0)))
+    sweep = math.radians(min(248.0, 40 + 16 * (count - 1)) if count > 1 else 0.0)
     step = sweep / (count - 1) if count > 1 else 0.0
     room = radius * step * 0.9 if step else height
     width = max(height * 0.34, min(height * 0.80, room))
@@ -136,8 +136,8 @@ def _name_around(ink: Image.Image, name: str, inner: float) -> None:
 
 def _below(ink: Image.Image, text: str, inner: float) -> None:
     # Read from left to right along the bottom, feet outward.
-    height = inner * 0.105
-    radius = inner - height * 0.95
+    height = inner * 0.125
+    radius = inner - height * 0.85
     step = height * 1.35 / radius
     centre = ink.width / 2
     for place, character in enumerate(text):
@@ -166,7 +166,7 @@ def _place(
 ) -> None:
     # `angle` in radians, clockwise from upright; `x`, `y` the middle of the character.
     size = int(height * 1.15)
-    glyph = _glyph(_font("NotoSansSC-Bold.ttf", size), character, size)
+    glyph = _glyph(_font(BOLD_FILE, size), character, size)
     glyph = glyph.resize((max(1, int(width)), max(1, int(height))), Image.Resampling.LANCZOS)
     glyph = glyph.rotate(-math.degrees(angle), Image.Resampling.BICUBIC, expand=True)
     ink.paste(255, (round(x - glyph.width / 2), round(y - glyph.height / 2)), glyph)
@@ -181,7 +181,7 @@ def _glyph(font: ImageFont.FreeTypeFont, character: str, size: int) -> Image.Ima
 
 @lru_cache(maxsize=16)
 def _font(file_name: str, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(FONTS_FOLDER / file_name, size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(FONT_FOLDER / file_name, size, layout_engine=ImageFont.Layout.BASIC)
 
 
 def _coloured(alpha: Image.Image, colour: tuple[int, int, int]) -> bytes:

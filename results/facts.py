@@ -8,6 +8,8 @@ from uuid import UUID
 
 import msgspec
 
+from exam.catalog.facts import ReferenceRange
+from exam.kit.errors import Stale
 from exam.knowledge.facts import Reading
 
 
@@ -41,7 +43,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class DepartmentResult(msgspec.Struct, frozen=True):
-    """One department's part of a visit as other rooms see it: current readings in catalogue order, summary, signature."""
+    """One department's part of a visit as other rooms see it: current readings in catalogue order, summary, signature.
+
+    `missing` are codes of items that still need a value. `is_expected` is False when every line of the department was
+    refused, postponed or removed, so that nothing is waited for.
+    """
 
     department: str
     department_name: str
@@ -55,6 +61,7 @@ class DepartmentResult(msgspec.Struct, frozen=True):
     doctor: str = ""
     verified_at: datetime | None = None
     privacy_items: tuple[str, ...] = ()
+    is_expected: bool = True
 
 
 class EarlierValue(msgspec.Struct, frozen=True):
@@ -92,3 +99,135 @@ class RecordReopened(msgspec.Struct, frozen=True):
     site: str
     department: str
     reason: str
+
+
+class VersionKind(StrEnum):
+    """Why a version of a record exists."""
+
+    ENTERED = "entered"
+    IMPORTED = "imported"
+    VERIFIED = "verified"
+    REOPENED = "reopened"
+
+
+VERSION_KIND_NAMES = {
+    VersionKind.ENTERED: "录入",
+    VersionKind.IMPORTED: "接口传入",
+    VersionKind.VERIFIED: "审核",
+    VersionKind.REOPENED: "撤销审核",
+}
+
+SUMMARY = "summary"
+"""The name under which a conflict or change of the summary goes, beside item codes (which are upper case)."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One item whose text differs between two versions; `item` may be `summary`."""
+
+    item: str
+    name: str
+    before: str
+    after: str
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """One item that somebody else changed meanwhile to something else than we want: both texts as lists of choices."""
+
+    item: str
+    name: str
+    base: tuple[str, ...]
+    theirs: tuple[str, ...]
+    mine: tuple[str, ...]
+
+
+class EntryConflict(Stale):
+    """Two people changed the same items. `conflicts` shows both values, `changed` are our other changes, by item.
+
+    Hand in again with `base_version` = `version`, the chosen values and `changed`.
+    """
+
+    def __init__(self, conflicts: tuple[Conflict, ...], changed: dict[str, tuple[str, ...]], version: int, by: str) -> None:
+        names = "、".join(conflict.name for conflict in conflicts)
+        super().__init__(f"“{names}”已被{by or '他人'}修改,与您的录入不一致", "请逐项选择保留哪一个值")
+        self.code = "results.conflict"
+        self.conflicts = conflicts
+        self.changed = changed
+        self.version = version
+        self.by = by
+
+
+class RecordVersion(msgspec.Struct, frozen=True):
+    """One kept version of a record: who made it, when and why, and what it changed."""
+
+    number: int
+    kind: VersionKind
+    at: datetime
+    actor: str
+    reason: str
+    changes: tuple[Change, ...] = ()
+
+
+class DeliveredValue(msgspec.Struct, frozen=True):
+    """One value as a laboratory, device or imaging system delivers it, with its own unit and range."""
+
+    item: str
+    raw: str | tuple[str, ...]
+    unit: str = ""
+    lab_range: ReferenceRange | None = None
+
+
+class WorkRow(msgspec.Struct, frozen=True):
+    """One person on a department's work list: lines still to do and done, and where the record stands."""
+
+    visit_id: UUID
+    visit_no: str
+    person_name: str
+    sex: str
+    age: int
+    exam_on: str
+    arrived_at: datetime
+    urgent: bool
+    state: RecordState
+    lines: int
+    lines_done: int
+    lines_skipped: int
+    package_name: str = ""
+    organization: str = ""
+    doctor: str = ""
+
+
+class WorkFilter(StrEnum):
+    """Which part of a work list is shown."""
+
+    TO_DO = "to_do"
+    DONE = "done"
+    SKIPPED = "skipped"
+    ALL = "all"
+
+
+WORK_FILTER_NAMES = {
+    WorkFilter.TO_DO: "待检",
+    WorkFilter.DONE: "已审核",
+    WorkFilter.SKIPPED: "拒检/延期",
+    WorkFilter.ALL: "全部",
+}
+
+
+class WorkList(msgspec.Struct, frozen=True):
+    """A page of a department's work list in order of arrival; `counts` by filter."""
+
+    department: str
+    rows: tuple[WorkRow, ...]
+    counts: dict[str, int]
+    page: int
+    pages: int
+
+
+class DepartmentCount(msgspec.Struct, frozen=True):
+    """A department and how many people wait for it and are done on a day."""
+
+    code: str
+    name: str
+    location: str
+    to_do: int
+    done: int

@@ -136,7 +136,7 @@ def make_writers(db: Session) -> None:
 def breaches(db: Session) -> Iterator[str]:
     """Walks every chain from its beginning and yields each edit, gap and disagreement with the writer's head."""
     heads = {row.writer: (row.seq, bytes(row.head)) for row in db.execute(select(_WRITER))}
-    at: dict[int, tuple[int, bytes, datetime | None]] = {writer: (0, GENESIS, None) for writer in heads}
+    at: dict[int, tuple[int, bytes, datetime | None]] = dict.fromkeys(heads, (0, GENESIS, None))
     broken: set[int] = set()
     for row in db.execute(select(_AUDIT).order_by(_AUDIT.c.writer, _AUDIT.c.seq).execution_options(yield_per=5000)):
         seq, chain, last = at.get(row.writer, (0, GENESIS, None))

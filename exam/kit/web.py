@@ -13,8 +13,9 @@ import litestar
 import msgspec
 from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
 from litestar import Request, Response
+from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, NotFoundException, ValidationException
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -50,8 +51,18 @@ def make_session(request: Request[Any, Any, Any]) -> Session:
     return house.session(write=request.method in UNSAFE)
 
 
+def _holds_nul(value: Any) -> bool:
+    """Whether a text anywhere in a request's values holds the NUL character, which PostgreSQL cannot store."""
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, msgspec.Struct):
+        return any(_holds_nul(getattr(value, name)) for name in value.__struct_fields__)
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
+    return isinstance(value, (list, tuple)) and any(_holds_nul(each) for each in value)
+
+
 def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | None) -> Callable[..., Any]:
-    @functools.wraps(handler)
     def run(**arguments: Any) -> Any:
         request: Request[Any, Any, Any] = arguments["request"]
         db: Session = arguments["db"]
@@ -76,15 +87,22 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
                     in_form = data.pop("csrf", "") if isinstance(data, dict) else ""
                     auth.require_csrf(actor, request.headers.get("x-csrf-token", "") or str(in_form))
                 auth.require(actor, may)
+            if any(_holds_nul(value) for name, value in arguments.items() if name not in ("request", "db")):
+                raise BadInput([("", "内容中含有不可见的空字符")])
             return handler(**arguments)
 
-    return run
+    # Litestar's own sync_to_thread wraps a handler once more for every app it joins, so we go to the thread ourselves.
+    @functools.wraps(handler)
+    async def in_thread(**arguments: Any) -> Any:
+        return await sync_to_thread(run, **arguments)
+
+    return in_thread
 
 
 def _route(method: Any, path: str, may: str, write: bool | None, options: dict[str, Any]) -> Callable[..., Any]:
     def decorate(handler: Callable[..., Any]) -> Any:
         options.setdefault("include_in_schema", path.startswith("/api/"))
-        return method(path, may=may, sync_to_thread=True, **options)(_in_one_transaction(handler, may, write))
+        return method(path, may=may, **options)(_in_one_transaction(handler, may, write))
 
     return decorate
 
@@ -249,6 +267,8 @@ def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[A
         405: ("该地址不支持这种请求", "请从页面按钮操作"),
         413: ("提交的内容过大", "请减小文件或分批提交"),
     }
+    if request.url.path.startswith("/static/") and error.status_code >= 500:
+        error = NotFoundException()  # a file name that the file system cannot even look up
     text, hint = texts.get(error.status_code, ("请求无法处理", "请检查后重试"))
     refused = Refused(f"http.{error.status_code}", text, hint)
     refused.status = error.status_code
@@ -268,6 +288,8 @@ def on_conflict(request: Request[Any, Any, Any], error: IntegrityError) -> Respo
 
 def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A fault of ours: logged with its trace and without any data of the request."""
+    if request.url.path.startswith("/static/"):
+        return on_http(request, NotFoundException())
     log.error("fault on %s %s", request.method, request.url.path.split("/")[1:2], exc_info=_without_values(error))
     refused = Refused("kit.fault", "系统内部错误,本次操作未保存", "请重试;如反复出现请联系系统管理员")
     refused.status = 500

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from functools import lru_cache
 from itertools import product
 
-from pypinyin import Style, pinyin
+from exam.kit.pinyin import initials, merge, syllables
 
 MAX_SPELLINGS = 24
 MAX_INITIALS = 8
-# Readings of a character beyond the fourth are curiosities; names beyond four characters are transliterations, read one way.
-_READINGS_EACH = 4
+# Names beyond four characters are transliterations, read one way.
 _CHARACTERS_VARIED = 4
 
-_HAN = re.compile("[\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
-_LATIN = re.compile("[a-z0-9]")
+__all__ = ["COMPOUND_SURNAMES", "MAX_INITIALS", "MAX_SPELLINGS", "SURNAMES", "initials", "readings", "sort_key"]
 
 # Surnames whose reading is not the character's usual one; the first reading is the usual one of the surname.
 SURNAMES: dict[str, tuple[str, ...]] = {
@@ -51,10 +47,10 @@ def readings(name: str) -> tuple[str, ...]:
 
     At most `MAX_SPELLINGS` and `MAX_INITIALS`. A search is a prefix match against any of them.
     """
-    syllables = _name_syllables(name)
-    if not syllables:
+    spoken = _name_syllables(name)
+    if not spoken:
         return ()
-    choices = [each if place < _CHARACTERS_VARIED else each[:1] for place, each in enumerate(syllables)]
+    choices = [each if place < _CHARACTERS_VARIED else each[:1] for place, each in enumerate(spoken)]
     ranked = sorted(product(*(range(len(each)) for each in choices)), key=lambda picks: (sum(picks), picks))
     spellings: dict[str, None] = {}
     starts: dict[str, None] = {}
@@ -65,14 +61,6 @@ def readings(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*list(spellings)[:MAX_SPELLINGS], *list(starts)[:MAX_INITIALS]]))
 
 
-def initials(text: str) -> str:
-    """The initials of any text in its usual reading, for searching words of a catalogue: 血常规 gives `xcg`.
-
-    Letters and digits stay, everything else goes.
-    """
-    return "".join(each[0][0] if is_han else each[0] for is_han, each in _syllables(text))
-
-
 def sort_key(name: str) -> str:
     """An order for lists of names: by syllables of the usual reading, equal ones by their characters."""
     return " ".join(each[0] for each in _name_syllables(name)) + "\t" + name
@@ -80,53 +68,13 @@ def sort_key(name: str) -> str:
 
 def _name_syllables(name: str) -> list[tuple[str, ...]]:
     """The readings of every character of a name, the surname's own reading first."""
-    syllables = [each for _, each in _syllables(name)]
+    spoken = [each for _, each in syllables(name)]
     compound = COMPOUND_SURNAMES.get(name[:2])
     if compound and len(name) > 2:
         # As a compound it is read one way; the first character alone may still be somebody's surname, as in 单 于.
         known: list[tuple[str, ...]] = [(part,) for part in compound]
-        return [_merge(first, rest) for first, rest in zip(known, syllables, strict=False)] + syllables[2:]
+        return [merge(first, rest) for first, rest in zip(known, spoken, strict=False)] + spoken[2:]
     surname = SURNAMES.get(name[:1])
-    if surname and syllables:
-        syllables[0] = _merge(surname, syllables[0])
-    return syllables
-
-
-def _syllables(text: str) -> list[tuple[bool, tuple[str, ...]]]:
-    """For every Han character its readings, the one of its context first; for every run of letters or digits the run."""
-    found: list[tuple[bool, tuple[str, ...]]] = []
-    for run in re.findall(f"(?:{_HAN.pattern})+|[A-Za-z0-9]+", text):
-        if not _HAN.match(run):
-            found.append((False, (run.lower(),)))
-            continue
-        usual = pinyin(run, style=Style.NORMAL)
-        if len(usual) != len(run):
-            # Characters unknown to the dictionary come back in one piece: read each by itself.
-            usual = [[_all_of(character)[0]] for character in run]
-        for character, in_context in zip(run, usual, strict=True):
-            found.append((True, _merge((in_context[0],), _all_of(character))))
-    return [(is_han, tuple(_typed(each))) for is_han, each in found]
-
-
-@lru_cache(maxsize=10_000)
-def _all_of(character: str) -> tuple[str, ...]:
-    return tuple(pinyin(character, style=Style.NORMAL, heteronym=True)[0])
-
-
-def _typed(spellings: tuple[str, ...]) -> list[str]:
-    """Spellings as keyboards have them: 吕 is typed `lv`, and stands as `lyu` in passports."""
-    plain: list[str] = []
-    for spelling in spellings:
-        # Interjections such as "ń" leave marks that no keyboard types.
-        typed = spelling.replace("ü", "v")
-        if _LATIN.match(typed) and typed.isascii():
-            plain.append(typed)
-            if typed in ("lv", "nv"):
-                plain.append(f"{typed[0]}yu")
-        elif _HAN.match(spelling):
-            plain.append(spelling)
-    return plain or [spellings[0]]
-
-
-def _merge(first: tuple[str, ...], rest: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*first, *rest]))[:_READINGS_EACH]
+    if surname and spoken:
+        spoken[0] = merge(surname, spoken[0])
+    return spoken

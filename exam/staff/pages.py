@@ -1,3 +1,149 @@
-"""Screens, to come."""
+"""Screens of signing in: sign-in and sign-out, the way home, one's own password, and the signing window."""
 
-routes: tuple[object, ...] = ()
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.enums import RequestEncodingType
+from litestar.params import Body, FromQuery
+
+from exam.kit import auth, web
+from exam.kit.errors import BadInput
+from exam.kit.forms import read_form
+from exam.kit.house import actor_of, house_of
+from exam.staff import service
+
+AnyRequest = Request[Any, Any, Any]
+FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+SIGN_IN = "/sign-in"
+
+
+class SignInForm(msgspec.Struct, forbid_unknown_fields=True):
+    """What the sign-in form asks. A missing field is refused like a wrong one, so every field has a default."""
+
+    login: str = ""
+    password: str = ""
+    code: str = ""
+
+
+class PasswordForm(msgspec.Struct, forbid_unknown_fields=True):
+    """One's own password, the new one twice."""
+
+    old: str
+    password: str
+    again: str
+
+
+PASSWORD_LABELS = {"old": "原密码", "password": "新密码", "again": "再次输入新密码"}
+
+
+def set_session_cookie(response: Response[Any], token: str) -> None:
+    """Gives the browser the session's token; it ends with the browser, and on the server after its limits."""
+    response.set_cookie(key=auth.COOKIE, value=token, path="/", httponly=True, secure=True, samesite="lax")
+
+
+def clear_session_cookie(response: Response[Any]) -> None:
+    """Takes the token back. A `__Host-` cookie is only replaced by one with the same attributes."""
+    response.set_cookie(key=auth.COOKIE, value="", max_age=0, path="/", httponly=True, secure=True, samesite="lax")
+
+
+@web.get(SIGN_IN, may=auth.OPEN)
+def show_sign_in(request: AnyRequest, db: web.Db) -> web.Page:
+    """The sign-in form."""
+    return web.page(db, "exam/staff_sign_in.html")
+
+
+@web.post(SIGN_IN, may=auth.OPEN)
+def sign_in(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Opens a session under a new token. `db` stays untouched: the service opens its own units of work."""
+    form = SignInForm(**{name: str(data.get(name, "")) for name in ("login", "password", "code")})
+    signed_in = service.sign_in(house_of(db), form.login, form.password, form.code, db.info["terminal"])
+    response = web.back_to(db, auth.CHANGE_PASSWORD_URL if signed_in.must_change_password else "/")
+    set_session_cookie(response, signed_in.token)
+    return response
+
+
+@web.post("/sign-out", may=auth.SIGNED_IN)
+def sign_out(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Ends the session on the server, then in the browser."""
+    service.sign_out(db)
+    response = web.back_to(db, SIGN_IN, toast="已退出登录")
+    clear_session_cookie(response)
+    return response
+
+
+@web.get("/", may=auth.SIGNED_IN)
+def home(request: AnyRequest, db: web.Db) -> web.Page:
+    """Sends everybody to the first desk they may use; who may use none is told whom to ask."""
+    actor = actor_of(db)
+    if actor.must_change_password:
+        return web.back_to(db, auth.CHANGE_PASSWORD_URL)
+    first = next((entry.url for entry in house_of(db).modules.menu if actor.may(entry.may)), "")
+    return web.back_to(db, first) if first else web.page(db, "exam/home.html")
+
+
+@web.get("/favicon.ico", may=auth.OPEN)
+def favicon(request: AnyRequest, db: web.Db) -> web.Page:
+    """Browsers ask for it by this name whatever the page says."""
+    return web.back_to(db, "/static/exam/favicon.svg")
+
+
+@web.get(auth.CHANGE_PASSWORD_URL, may=auth.SIGNED_IN)
+def show_password(request: AnyRequest, db: web.Db) -> web.Page:
+    """The form for one's own password, with the policy in words."""
+    return web.page(db, "exam/staff_password.html", profile=service.password_profile(house_of(db)))
+
+
+@web.post(auth.CHANGE_PASSWORD_URL, may=auth.SIGNED_IN)
+def change_password(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Changes one's own password; every session ends and this browser gets a new one."""
+    form = read_form(data, PasswordForm, PASSWORD_LABELS)
+    if form.password != form.again:
+        raise BadInput([("again", "两次输入的新密码不一致")])
+    token = service.change_password(db, form.old, form.password)
+    response = web.back_to(db, "/", toast="密码已修改")
+    set_session_cookie(response, token)
+    return response
+
+
+class CodeForm(msgspec.Struct, forbid_unknown_fields=True):
+    """A second-factor code, and where to go on afterwards."""
+
+    code: str
+    next: str = "/"
+
+
+@web.get("/staff/signing", may=auth.SIGNED_IN)
+def show_signing(request: AnyRequest, db: web.Db, next: FromQuery[str] = "/") -> web.Page:
+    """Whether the signing window is open, and the form that opens it."""
+    window = service.signing_window(db)
+    return web.page(db, "exam/staff_signing.html", window=window, next=web_path(next), limits=service.signing_limits(house_of(db)))
+
+
+@web.post("/staff/signing", may=auth.SIGNED_IN)
+def open_signing(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Opens the signing window of this session."""
+    form = read_form(data, CodeForm, {"code": "动态码"})
+    open_window(db, form.code)
+    return web.back_to(db, web_path(form.next), toast="签名已开启")
+
+
+def open_window(db: web.Db, code: str) -> Any:
+    """Lets go of this request's write lock, nothing being written yet: a wrong code must stay counted though it is refused."""
+    actor, terminal = actor_of(db), db.info["terminal"]
+    db.rollback()
+    return service.open_signing_window(house_of(db), actor, code, terminal)
+
+
+def web_path(text: str) -> str:
+    """A way back inside this system; anything that could lead elsewhere becomes the home page."""
+    is_inside = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable() and len(text) <= 300
+    return text if is_inside else "/"
+
+
+routes = (
+    show_sign_in, sign_in, sign_out, home, favicon, show_password, change_password, show_signing, open_signing,
+)  # fmt: skip

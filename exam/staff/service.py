@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from exam.kit import audit, auth
-from exam.kit.errors import BadInput, NotSignedIn, Refused
+from exam.kit.errors import BadInput, Forbidden, NotSignedIn, Refused
 from exam.kit.house import Actor, House, actor_of, house_of
 from exam.staff import rules
 from exam.staff.models import Grant, PasswordHistory, RolePermission, SignIn, SignInFailure, Staff, UsedCode
@@ -47,6 +47,8 @@ def sign_in(house: House, login: str, password: str, code: str, terminal: str) -
     now = house.clock.now()
     with house.unit(None, write=False) as db:
         staff = db.scalar(select(Staff).where(Staff.login == name))
+        if staff is not None:
+            db.expunge(staff)  # what was read stays readable after this unit
         for subject in (f"login:{name}", f"address:{terminal}"):
             limits = rules.LOCK_LIMITS if subject.startswith("login:") else rules.LockLimits(failures=50)
             since = now - timedelta(hours=1)
@@ -153,9 +155,13 @@ def rights_of(db: Session, staff: Staff) -> tuple[frozenset[str], dict[str, froz
     return frozenset(reached), scopes
 
 
+def password_profile(house: House) -> rules.PasswordProfile:
+    """The password policy of this installation."""
+    return rules.PROFILES[house.settings.password_profile if house.settings else rules.DENGBAO3.name]
+
+
 def _must_change(house: House, staff: Staff) -> bool:
-    profile = rules.PROFILES[house.settings.password_profile if house.settings else "dengbao3"]
-    aged = rules.password_age(staff.password_changed_at, house.clock.now(), profile) == rules.PasswordAge.EXPIRED
+    aged = rules.password_age(staff.password_changed_at, house.clock.now(), password_profile(house)) == rules.PasswordAge.EXPIRED
     return staff.password_must_change or aged
 
 
@@ -172,7 +178,7 @@ def end_sessions(db: Session, staff_id: UUID) -> None:
 
 def change_password(db: Session, old: str, new: str) -> str:
     """Changes the actor's own password, ends all sessions and opens a new one; returns its token."""
-    house, actor = house_of(db), actor_of(db)
+    actor = actor_of(db)
     staff = db.get_one(Staff, actor.staff_id)
     if not _is_password(staff.password_hash, old):
         raise BadInput([("old", "原密码不正确")], code="auth.old_password")
@@ -189,10 +195,9 @@ def set_password(db: Session, staff: Staff, new: str, *, must_change: bool, expi
         earlier = db.scalars(
             select(PasswordHistory.password_hash).where(PasswordHistory.staff_id == staff.id).order_by(PasswordHistory.id.desc()).limit(5)
         ).all()
-        profile = rules.PROFILES[house.settings.password_profile if house.settings else "dengbao3"]
         rules.check_password(
-            new, profile, words=rules.forbidden_words(staff.login, staff.name, ""), common=common_passwords(house),
-            was_used=lambda word: any(_is_password(each, word) for each in (staff.password_hash, *earlier)),
+            new, password_profile(house), words=rules.forbidden_words(staff.login, staff.name, ""), common=common_passwords(house),
+            is_recent=lambda word: any(_is_password(each, word) for each in (staff.password_hash, *earlier)),
         )  # fmt: skip
     staff.password_hash = HASHER.hash(new)
     staff.password_changed_at = house.clock.now()
@@ -234,8 +239,31 @@ def _use_code(db: Session, house: House, staff: Staff, code: str) -> bool:
     return bool(won.rowcount == 1)  # type: ignore[attr-defined]
 
 
+class SigningWindow(msgspec.Struct, frozen=True):
+    """The actor's signing window: whether the account has a second factor, until when it is open, and for how many."""
+
+    has_second_factor: bool
+    until: datetime | None
+    left: int
+
+
+def signing_limits(house: House) -> tuple[int, int]:
+    """`(minutes, signatures)` of one signing window."""
+    return (house.settings.signing_minutes, house.settings.signing_count) if house.settings else (30, 200)
+
+
+def signing_window(db: Session) -> SigningWindow:
+    """The actor's signing window at this moment."""
+    until = signing_until(db)
+    left = db.scalar(select(SignIn.signing_left).where(SignIn.token_hash == actor_of(db).session_id)) if until else 0
+    staff = db.get_one(Staff, actor_of(db).staff_id)
+    return SigningWindow(bool(staff.totp_secret and secret_of(house_of(db), staff)), until, left or 0)
+
+
 def open_signing_window(house: House, actor: Actor, code: str, terminal: str) -> datetime:
     """Opens the signing window of this session with a second factor (decision 18). Five wrong codes lock for 15 minutes."""
+    if actor.must_change_password:
+        raise Forbidden("auth.password_must_change", "首次登录或密码到期,请先修改密码", "请打开“修改密码”页面设置新密码")
     now = house.clock.now()
     subject = f"code:{actor.login}"
     with house.unit(actor) as db:
@@ -245,9 +273,9 @@ def open_signing_window(house: House, actor: Actor, code: str, terminal: str) ->
             raise Refused("auth.locked", "动态码错误次数过多,签名已临时锁定", "请 15 分钟后再试", "code")
         staff = db.get_one(Staff, actor.staff_id)
         is_right = _use_code(db, house, staff, code)
-        until = now + timedelta(minutes=house.settings.signing_minutes if house.settings else 30)
+        minutes, left = signing_limits(house)
+        until = now + timedelta(minutes=minutes)
         if is_right:
-            left = house.settings.signing_count if house.settings else 200
             db.execute(update(SignIn).where(SignIn.token_hash == actor.session_id).values(signing_until=until, signing_left=left))
             db.execute(delete(SignInFailure).where(SignInFailure.subject == subject))
         else:

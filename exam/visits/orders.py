@@ -101,6 +101,18 @@ def remove_line(db: Session, visit_id: UUID, line_id: UUID, reason: str) -> None
     announce(db, OrderChanged(visit.id, visit.site, removed=(line_id,)))
 
 
+def remove_all(db: Session, visit_id: UUID, reason: str) -> None:
+    """Takes every line off the order, refused and postponed ones too, before a visit is cancelled (T18)."""
+    visit = visits.get_row(db, visit_id, lock=True)
+    kept = [line for line in lines(db, visit_id) if line.state != LineState.REMOVED]
+    for line in kept:
+        if line.state in (LineState.REFUSED, LineState.POSTPONED):
+            undo_progress(db, visit, line.id, (Progress.REFUSED, Progress.POSTPONED), reason)
+        _move(db, visit, line.id, Progress.REMOVED, reason)
+    visits.refresh(db, visit)
+    announce(db, OrderChanged(visit.id, visit.site, removed=tuple(line.id for line in kept)))
+
+
 def refuse(db: Session, visit_id: UUID, line_ids: Iterable[UUID], reason: str) -> None:
     """The person refuses these pending lines (T8); a reason is needed."""
     visit = visits.get_row(db, visit_id, lock=True)

@@ -26,6 +26,7 @@ from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits import rules
 from exam.visits.facts import (
+    VISIT_STATE_NAMES,
     LineState,
     Milestone,
     MilestoneReached,
@@ -233,8 +234,27 @@ def undo(db: Session, visit_id: UUID, milestone: Milestone, reason: str) -> None
     if not reason.strip():
         raise Refused("visits.reason_missing", "撤销必须填写原因", "请填写撤销原因", "reason")
     visit = get_row(db, visit_id, lock=True)
-    rules.require_undo(milestone, state_of(db, visit_id))
+    state = state_of(db, visit_id)
+    rules.require_undo(milestone, state)
+    if milestone == Milestone.SHEET_RETURNED and state == VisitState.SECTIONS_DONE:
+        # "Sections done" came by itself with the sheet and goes with it.
+        _undo_milestone(db, visit, Milestone.SECTIONS_DONE, reason)
     _undo_milestone(db, visit, milestone, reason)
+    refresh(db, visit)
+
+
+def move_day(db: Session, visit_id: UUID, exam_on: date) -> None:
+    """Moves a visit that has not begun to another day (改期). Prices stay; the order must suit the age of the new day."""
+    visit = get_row(db, visit_id, lock=True)
+    state = state_of(db, visit_id)
+    if state not in (VisitState.BOOKED, VisitState.REGISTERED):
+        raise Refused("visits.day_fixed", f"当前状态为“{VISIT_STATE_NAMES[state]}”,不能改期", "请先取消报到,或按原日期继续体检", "exam_on")
+    _refuse_second_visit(db, visit.person_id, exam_on)
+    catalogue = catalogue_of(db, visit)
+    codes = db.scalars(select(LineBoard.group_code).where(LineBoard.visit_id == visit_id, LineBoard.state != LineState.REMOVED))
+    groups = [catalogue.groups[code] for code in codes if code in catalogue.groups]
+    refuse_conflicts(catalogue, groups, visit.sex, age_on(visit.birth_on, exam_on), visit.category, visit.package_code)
+    visit.exam_on = exam_on
     refresh(db, visit)
 
 

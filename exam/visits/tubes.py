@@ -17,7 +17,7 @@ from exam.kit.house import actor_of, house_of
 from exam.visits import orders, rules
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Progress, TubeCard, TubeEvent
-from exam.visits.models import OrderLineRow, TubeFact, TubeLine, TubeRow, Visit, VisitBoard
+from exam.visits.models import LineBoard, OrderLineRow, TubeFact, TubeLine, TubeRow, Visit, VisitBoard
 
 
 def plan(db: Session, visit_id: UUID) -> tuple[TubeCard, ...]:
@@ -82,6 +82,16 @@ def of_visit(db: Session, visit_id: UUID) -> tuple[TubeCard, ...]:
             )
         )  # fmt: skip
     return tuple(sorted(cards, key=lambda tube: (tube.draw_order or 99, tube.barcode)))
+
+
+def idle(db: Session, visit_id: UUID) -> frozenset[UUID]:
+    """The tubes that nobody need draw or print: every line of theirs was refused or taken off the order. One statement."""
+    states = db.execute(
+        select(TubeLine.tube_id, LineBoard.state).join(LineBoard, LineBoard.line_id == TubeLine.line_id)
+        .where(LineBoard.visit_id == visit_id)
+    ).all()  # fmt: skip
+    off = (LineState.REFUSED, LineState.REMOVED)
+    return frozenset({tube_id for tube_id, _ in states} - {tube_id for tube_id, state in states if state not in off})
 
 
 def mark_printed(db: Session, visit_id: UUID, tube_ids: Sequence[UUID]) -> None:

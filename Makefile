@@ -1,0 +1,73 @@
+# One command sets up and runs the demonstration day, one sets up and passes all tests. `make help` lists the rest.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+PORT ?= 8000
+export EXAM_HOME ?= var
+QUICK ?=
+
+.PHONY: help run test lint types browser-tests bench prove-durability rehearse lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+run: .venv/.run exam/static/vendor/manifest.json ## set up and serve the demonstration on 127.0.0.1:8000 (PORT changes it)
+	@EXAM_DEMO=1 EXAM_PLUGINS=rehearsal PORT=$(PORT) $(BIN)/exam demo
+	@EXAM_DEMO=1 EXAM_PLUGINS=rehearsal PORT=$(PORT) exec $(BIN)/exam serve
+
+test: .venv/.test exam/static/vendor/manifest.json ## install what the tests need, then run linters, contracts, types and every test
+	@tools/packages
+	@$(MAKE) --no-print-directory lint types
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	EXAM_PLUGINS= $(BIN)/python -m pytest -n 2 --dist loadgroup tests/house tests/flows --without-plugins
+	$(BIN)/python tools/prove_durability.py --quick
+
+lint: .venv/.test ## ruff, import contracts, and that the locks name no host
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	@! grep -nE 'https?://|--index|--find-links' requirements*.lock
+	@! grep -n '"resolved"' package-lock.json
+
+types: .venv/.test ## mypy, strict
+	$(BIN)/mypy
+
+bench: .venv/.test ## workloads P6, P7, P8, P12 against their peers; writes bench.json
+	$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+prove-durability: .venv/.test ## kill and power-cut proofs (QUICK=1 for a short one)
+	$(BIN)/python tools/prove_durability.py $(if $(QUICK),--quick)
+
+rehearse: .venv/.run ## play a day over HTTP against a server of its own
+	EXAM_PLUGINS=rehearsal $(BIN)/exam rehearse --visits $(or $(VISITS),20)
+
+lock: ## compile the lock files anew
+	$(BIN)/uv pip compile pyproject.toml --generate-hashes --universal --no-header -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --group bench --generate-hashes --universal --no-header -q -o requirements-dev.lock
+
+clean: ## remove what can be made again; the data in var/ stays
+	rm -rf .venv node_modules exam/static/vendor exam/kit/fonts
+
+.venv/.tools: requirements-tools.lock
+	@echo "[1/3] Python environment"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { test "$$(id -u)" = 0 && apt-get install -y -q python3-venv && $(PYTHON) -m venv .venv; }
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-tools.lock
+	@touch $@
+
+.venv/.run: requirements.lock pyproject.toml .venv/.tools
+	@echo "[2/3] Python packages"
+	@test -e .venv/.test || $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.test: requirements-dev.lock pyproject.toml .venv/.tools
+	@echo "[2/3] Python packages, with those of the tests"
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@ .venv/.run
+
+exam/static/vendor/manifest.json: package-lock.json vendor.mjs
+	@echo "[3/3] front-end files and fonts"
+	@npm ci --ignore-scripts --no-audit --no-fund --silent
+	@node vendor.mjs
+	@touch $@

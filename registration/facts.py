@@ -1,0 +1,214 @@
+"""Registration as frozen structs: what is asked of the desk, the board's five counts, and what can be printed."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+from exam.people.facts import IdKind
+from exam.visits.facts import VisitCard
+
+AUTO_REFUSAL_REASON = "交单时未检"
+"""What an automatic refusal at sheet return is recorded with; undoing the return takes these back."""
+
+REFUSAL_REASONS = ("受检者拒绝", "身体原因不宜检查", "女性生理期", "妊娠或备孕", "未空腹", "时间来不及")
+POSTPONE_REASONS = ("女性生理期", "标本未留取", "身体不适", "设备原因", "时间来不及")
+REMOVE_REASONS = ("开错项目", "受检者要求退项", "更换套餐")
+UNDO_REASONS = ("操作错误", "扫错人", "受检者要求")
+CANCEL_REASONS = ("受检者要求取消", "登记错误", "重复登记")
+
+
+class Tile(StrEnum):
+    """The board's counts. They are no partition: each is a predicate of its own (domain.md §1.4)."""
+
+    BOOKED = "booked"
+    TO_PAY = "to_pay"
+    CHECKED_IN = "checked_in"
+    BLOOD_DRAWN = "blood_drawn"
+    EXAMINED = "examined"
+
+
+TILE_NAMES = {
+    Tile.BOOKED: "已预约",
+    Tile.TO_PAY: "待交费",
+    Tile.CHECKED_IN: "已报到",
+    Tile.BLOOD_DRAWN: "已抽血",
+    Tile.EXAMINED: "已检查",
+}
+
+
+class BoardRow(msgspec.Struct, frozen=True):
+    """What the board's predicates need to know of one visit."""
+
+    exam_on: date
+    state: str
+    registered_at: datetime | None = None
+    checked_in_at: datetime | None = None
+    blood_drawn_at: datetime | None = None
+    sheet_returned_at: datetime | None = None
+    amount_due_fen: int = 0
+
+
+class Board(msgspec.Struct, frozen=True):
+    """The five counts of one day, and how many places the day has and how many are taken."""
+
+    day: date
+    booked: int
+    to_pay: int
+    checked_in: int
+    blood_drawn: int
+    examined: int
+    capacity: int
+    taken: int
+
+
+class DayPlaces(msgspec.Struct, frozen=True):
+    """One day's places: how many it has, how many are taken, and whether the number is the day's own."""
+
+    day: date
+    capacity: int
+    taken: int
+    is_own: bool = False
+
+    @property
+    def left(self) -> int:
+        """How many more bookings the day takes."""
+        return max(self.capacity - self.taken, 0)
+
+
+class NewBooking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A visit for a known person on a day; `organization_id` is the employer that sends them, if any."""
+
+    person_id: UUID
+    exam_on: date
+    package: str = ""
+    groups: tuple[str, ...] = ()
+    category: str = "health"
+    organization_id: UUID | None = None
+    urgent: bool = False
+
+
+class WalkIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person at the desk with what is ordered. `exam_on` absent means today; another day makes it a booking."""
+
+    name: str = ""
+    id_kind: IdKind | None = None
+    id_no: str = ""
+    sex: str = ""
+    birth_on: date | None = None
+    phone: str = ""
+    package: str = ""
+    groups: tuple[str, ...] = ()
+    category: str = "health"
+    organization_id: UUID | None = None
+    urgent: bool = False
+    exam_on: date | None = None
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """A visit that was opened or found: its number, whether a booking became a registration, and what to look at."""
+
+    visit_id: UUID
+    visit_no: str
+    was_booked: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+class OpenLineChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What happens at manual sheet return to one line that was not examined."""
+
+    line_id: UUID
+    choice: str
+    reason: str = ""
+    due_on: date | None = None
+
+
+class SlipKind(StrEnum):
+    """What the desk prints."""
+
+    GUIDE_SHEET = "guide_sheet"
+    LABEL = "label"
+    REQUEST_FORM = "request_form"
+
+
+SLIP_NAMES = {SlipKind.GUIDE_SHEET: "导检单", SlipKind.LABEL: "试管标签", SlipKind.REQUEST_FORM: "检查申请单"}
+
+
+class Printable(msgspec.Struct, frozen=True):
+    """One slip that may be printed: `subject` is a tube's barcode or a department's code, empty for the guide sheet."""
+
+    kind: SlipKind
+    subject: str
+    title: str
+    detail: str = ""
+    copies: int = 0
+
+
+class Recognised(msgspec.Struct, frozen=True):
+    """What a document number tells before anything is saved: the person's basics and the file that exists already."""
+
+    id_kind: IdKind
+    id_masked: str
+    sex: str = ""
+    birth_on: date | None = None
+    age: int | None = None
+    person_id: UUID | None = None
+    name: str = ""
+    phone_masked: str = ""
+    visits: tuple[VisitCard, ...] = ()
+    today: VisitCard | None = None
+    package: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class GroupChoice(msgspec.Struct, frozen=True):
+    """One group that may be added to an order, with what speaks against it."""
+
+    code: str
+    name: str
+    department: str
+    price_fen: int
+    is_ordered: bool = False
+    blocked: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class PackageChoice(msgspec.Struct, frozen=True):
+    """One package as offered to a person; `blocked` says why it does not fit."""
+
+    code: str
+    name: str
+    price_fen: int
+    category: str
+    group_count: int
+    blocked: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Quote(msgspec.Struct, frozen=True):
+    """What an order would cost and what contradicts it, before anything is saved."""
+
+    total_fen: int
+    group_names: tuple[str, ...]
+    blocked: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class SlipsPrinted(msgspec.Struct, frozen=True):
+    """Slips of a visit were printed: `slips` are `kind:subject`."""
+
+    visit_id: UUID
+    site: str
+    slips: tuple[str, ...]
+
+
+class VisitMoved(msgspec.Struct, frozen=True):
+    """A visit was moved to another day."""
+
+    visit_id: UUID
+    site: str
+    from_day: date
+    to_day: date

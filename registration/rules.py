@@ -1,0 +1,280 @@
+"""The desk's rules: the board's predicates, places of a day, what a sheet return does, and which package fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+
+from exam.catalog import rules as catalog_rules
+from exam.catalog.facts import Catalogue, DepartmentKind, ItemGroup, Package
+from exam.kit.clock import day_of
+from exam.kit.errors import BadInput, Refused
+from exam.visits.facts import LINE_STATE_NAMES, LineState, OrderLine, VisitState
+from registration.facts import BoardRow, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
+
+DEFAULT_CAPACITY = 150
+"""Places a day until the desk chief says otherwise; source: kit."""
+MOST_CAPACITY = 5000
+BOOKABLE_DAYS = 365
+"""How far ahead a visit may be booked, in days; source: kit."""
+
+IN_HAND = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
+"""States that need no decision at sheet return: examined, or sampled and awaited from the laboratory (T11)."""
+
+FASTING_WORDS = ("空腹", "禁食")
+BLADDER_WORDS = ("憋尿",)
+
+
+# --- the board ---------------------------------------------------------------------------------------------------------
+
+
+def _is_on(moment: datetime | None, day: date) -> bool:
+    return moment is not None and day_of(moment) == day
+
+
+def is_booked(row: BoardRow, day: date) -> bool:
+    """已预约: the appointment is for this day, and the person was neither registered nor has arrived (domain.md §1.4)."""
+    return row.exam_on == day and row.state == VisitState.BOOKED
+
+
+def is_to_pay(row: BoardRow, day: date) -> bool:
+    """待交费: registered for this day, and the person's own part is not paid in full (domain.md §1.4)."""
+    is_live = row.state not in (VisitState.BOOKED, VisitState.CANCELLED)
+    return row.exam_on == day and is_live and row.registered_at is not None and row.amount_due_fen > 0
+
+
+def is_checked_in(row: BoardRow, day: date) -> bool:
+    """已报到: checked in on this day, and still so; drawing blood changes nothing about it (domain.md §1.4)."""
+    return row.exam_on == day and row.state != VisitState.CANCELLED and _is_on(row.checked_in_at, day)
+
+
+def is_blood_drawn(row: BoardRow, day: date) -> bool:
+    """已抽血: at least one blood tube of a visit of this day was collected on this day (domain.md §1.4)."""
+    return row.exam_on == day and row.state != VisitState.CANCELLED and _is_on(row.blood_drawn_at, day)
+
+
+def is_examined(row: BoardRow, day: date) -> bool:
+    """已检查: the guide sheet of a visit of this day was returned on this day (domain.md §1.4)."""
+    return row.exam_on == day and row.state != VisitState.CANCELLED and _is_on(row.sheet_returned_at, day)
+
+
+PREDICATES = {
+    Tile.BOOKED: is_booked,
+    Tile.TO_PAY: is_to_pay,
+    Tile.CHECKED_IN: is_checked_in,
+    Tile.BLOOD_DRAWN: is_blood_drawn,
+    Tile.EXAMINED: is_examined,
+}
+
+
+def takes_place(state: str) -> bool:
+    """Whether a visit takes one of its day's places: every one that is not cancelled."""
+    return state != VisitState.CANCELLED
+
+
+# --- places ------------------------------------------------------------------------------------------------------------
+
+
+def require_place(day: date, capacity: int, taken: int) -> None:
+    """Refuses a booking for a day whose places are all taken (T1)."""
+    if taken >= capacity:
+        raise Refused(
+            "registration.day_full", f"{day.isoformat()} 的名额已满(共 {capacity} 个)", "请改选其他日期,或由前台主管调整当日名额", "exam_on"
+        )
+
+
+def require_bookable(day: date, today: date) -> None:
+    """Refuses a booking for a past day, or one further ahead than a year."""
+    if day < today:
+        raise Refused("registration.day_past", f"预约日期 {day.isoformat()} 已过", "请选择今天或之后的日期", "exam_on")
+    if (day - today).days > BOOKABLE_DAYS:
+        raise Refused("registration.day_far", f"预约日期不能超过 {BOOKABLE_DAYS} 天", "请选择一年以内的日期", "exam_on")
+
+
+def require_capacity(capacity: int) -> None:
+    """Refuses a number of places outside 0 to 5000."""
+    if not 0 <= capacity <= MOST_CAPACITY:
+        raise Refused("registration.capacity", f"名额应为 0 至 {MOST_CAPACITY} 的整数", "请重新填写名额", "capacity")
+
+
+def require_exam_day(exam_on: date, today: date) -> None:
+    """Refuses to register or check in a visit on another day than its own."""
+    if exam_on != today:
+        raise Refused(
+            "registration.other_day", f"该体检单的日期是 {exam_on.isoformat()},不是今天", "请先改期到今天,再办理", "exam_on"
+        )
+
+
+def require_reason(reason: str, action: str) -> str:
+    """A reason of 2 to 200 characters, trimmed."""
+    plain = " ".join(reason.split())
+    if len(plain) < 2 or len(plain) > 200:
+        raise Refused("registration.reason_missing", f"{action}必须填写原因(2 至 200 字)", "请选择或填写原因", "reason")
+    return plain
+
+
+# --- sheet return ------------------------------------------------------------------------------------------------------
+
+
+def open_lines(lines: Iterable[OrderLine]) -> tuple[OrderLine, ...]:
+    """The lines that nobody has examined, refused or postponed; services without an examination never count (T11)."""
+    return tuple(line for line in lines if line.state == LineState.PENDING and not line.service_only)
+
+
+def check_choices(lines: Sequence[OrderLine], choices: Sequence[OpenLineChoice], exam_on: date) -> None:
+    """Manual return wants one sound choice for each open line, and none for any other. Tells every problem at once."""
+    by_line = {choice.line_id: choice for choice in choices}
+    problems: list[tuple[str, str]] = []
+    for line in lines:
+        choice = by_line.pop(line.id, None)
+        field = f"choice-{line.id}"
+        if choice is None or choice.choice not in ("refuse", "postpone"):
+            problems.append((field, f"“{line.name}”未检,请选择拒检或延期"))
+        elif choice.choice == "postpone" and (choice.due_on is None or choice.due_on <= exam_on):
+            problems.append((f"due-{line.id}", f"“{line.name}”的延期日期必须晚于体检日期"))
+        elif choice.choice == "refuse" and not choice.reason.strip():
+            problems.append((f"reason-{line.id}", f"“{line.name}”的拒检原因未填写"))
+    problems += [("choices", "含有不是待检状态的项目,请刷新后重试")] * bool(by_line)
+    if problems:
+        raise BadInput(problems, code="registration.choice_missing")
+
+
+# --- cancelling --------------------------------------------------------------------------------------------------------
+
+
+def require_cancellable(state: VisitState, lines: Iterable[OrderLine], collected: int) -> None:
+    """T18: refuses to cancel once a tube was collected or anything was examined."""
+    if collected:
+        raise Refused("registration.tubes_collected", f"已采集 {collected} 管标本,不能取消登记", "请先在采血页撤销采集,或改为逐项拒检")
+    busy = [line for line in lines if line.state in IN_HAND]
+    if busy:
+        shown = LINE_STATE_NAMES[busy[0].state]
+        raise Refused("registration.already_examined", f"“{busy[0].name}”{shown},不能取消登记", "已开始检查的体检单请办理拒检后交单")
+    if state not in (VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN):
+        raise Refused("registration.not_cancellable", "当前状态不能取消登记", "请刷新页面查看最新状态")
+
+
+# --- packages and groups -----------------------------------------------------------------------------------------------
+
+
+def package_choices(catalogue: Catalogue, sex: str, age: int | None) -> tuple[PackageChoice, ...]:
+    """Every package with what speaks against it for a person of this sex and age (None: not known yet)."""
+    found = []
+    for package in catalogue.packages.values():
+        blocked, warnings = _against(catalogue, package, sex, age)
+        found.append(
+            PackageChoice(
+                code=package.code, name=package.name, price_fen=package.price_fen, category=package.category,
+                group_count=len(package.groups), blocked=blocked, warnings=warnings,
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _against(catalogue: Catalogue, package: Package, sex: str, age: int | None) -> tuple[str, tuple[str, ...]]:
+    if not sex or age is None:
+        return "", ()
+    groups = catalog_rules.expand(catalogue, package.code, ())
+    found = catalog_rules.conflicts(catalogue, groups, sex, age, package.category, package.code)
+    blocking = next((conflict.text for conflict in found if conflict.is_blocking), "")
+    return blocking, tuple(conflict.text for conflict in found if not conflict.is_blocking)
+
+
+def preselect(choices: Sequence[PackageChoice], last: str = "") -> str:
+    """The package to offer first: last time's where it still fits, else the fullest one that fits without a warning."""
+    fitting = [choice for choice in choices if not choice.blocked and not choice.warnings and choice.category == "health"]
+    if any(choice.code == last for choice in choices if not choice.blocked):
+        return last
+    sexed = max(fitting, key=lambda choice: (choice.group_count, choice.code), default=None)
+    return sexed.code if sexed else ""
+
+
+def quote(catalogue: Catalogue, package: str, extra: Sequence[str], sex: str, age: int | None, category: str) -> Quote:
+    """What an order costs and what contradicts it. Raises only for codes that the catalogue does not know."""
+    if not package and not extra:
+        return Quote(0, ())
+    groups = catalog_rules.expand(catalogue, package or None, tuple(extra))
+    blocked: list[str] = []
+    warnings: list[str] = []
+    if sex and age is not None:
+        for conflict in catalog_rules.conflicts(catalogue, groups, sex, age, category, package or None):
+            (blocked if conflict.is_blocking else warnings).append(conflict.text)
+    chosen = catalogue.packages.get(package)
+    ordered = {group.code for group in groups}
+    for code in dict.fromkeys(extra):
+        if chosen and code in chosen.groups:
+            warnings.append(f"“{catalogue.groups[code].name}”已在套餐中,不重复收费")
+        elif code not in ordered:
+            warnings.append(f"“{catalogue.groups[code].name}”已包含在更大的组合中,不重复收费")
+    return Quote(_price(groups, chosen), tuple(group.name for group in groups), tuple(blocked), tuple(warnings))
+
+
+def _price(groups: Sequence[ItemGroup], package: Package | None) -> int:
+    """The package's price where all of its groups are ordered, and every other group at its own."""
+    ordered = {group.code for group in groups}
+    if package is None or not set(package.groups) <= ordered:
+        return sum(group.price_fen for group in groups)
+    return package.price_fen + sum(group.price_fen for group in groups if group.code not in package.groups)
+
+
+def group_choices(
+    catalogue: Catalogue, present: Sequence[str], found: Sequence[ItemGroup], sex: str, age: int | None, category: str
+) -> tuple[GroupChoice, ...]:
+    """The groups that a search found, each with what speaks against adding it to the order that is there."""
+    held = [catalogue.groups[code] for code in present if code in catalogue.groups]
+    choices = []
+    for group in found:
+        contained = next((larger.name for larger in held if group.code in larger.includes), "")
+        blocked = f"已包含在“{contained}”中" if contained else ""
+        warnings: tuple[str, ...] = ()
+        if not blocked and group.code not in present and sex and age is not None:
+            against = [
+                conflict for conflict in catalog_rules.conflicts(catalogue, [*held, group], sex, age, category)
+                if conflict.group == group.code
+            ]  # fmt: skip
+            blocked = next((conflict.text for conflict in against if conflict.is_blocking), "")
+            warnings = tuple(conflict.text for conflict in against if not conflict.is_blocking)
+        smaller = [each.name for each in held if each.code in group.includes]
+        if smaller:
+            warnings = (*warnings, f"将替代“{'、'.join(smaller)}”")
+        choices.append(
+            GroupChoice(
+                code=group.code, name=group.name, department=catalogue.departments[group.department].name, price_fen=group.price_fen,
+                is_ordered=group.code in present, blocked=blocked, warnings=warnings,
+            )
+        )  # fmt: skip
+    return tuple(choices)
+
+
+def matching_groups(catalogue: Catalogue, initials: Mapping[str, str], text: str, most: int = 12) -> tuple[ItemGroup, ...]:
+    """Groups whose name holds the text, or whose code or pinyin initials begin with it; those that begin so come first."""
+    wanted = "".join(text.split()).lower()
+    if not wanted:
+        return ()
+    ranked = []
+    for group in catalogue.groups.values():
+        name = group.name.lower()
+        short = initials.get(group.code, "")
+        if name.startswith(wanted) or short.startswith(wanted) or group.code.lower() == wanted:
+            ranked.append((0, group))
+        elif wanted in name or (len(wanted) > 1 and wanted in short):
+            ranked.append((1, group))
+    return tuple(group for _, group in sorted(ranked, key=lambda each: each[0])[:most])
+
+
+# --- slips -------------------------------------------------------------------------------------------------------------
+
+
+def needs_request_form(kind: DepartmentKind) -> bool:
+    """Imaging and device departments get a request form; the laboratory has labels, physicians have the guide sheet."""
+    return kind in (DepartmentKind.IMAGING, DepartmentKind.DEVICE)
+
+
+def needs_fasting(advice: Iterable[str]) -> bool:
+    """Whether any advice of a stop asks to come with an empty stomach."""
+    return any(word in text for text in advice for word in FASTING_WORDS)
+
+
+def needs_full_bladder(advice: Iterable[str]) -> bool:
+    """Whether any advice of a stop asks for a full bladder."""
+    return any(word in text for text in advice for word in BLADDER_WORDS)

@@ -1,0 +1,55 @@
+"""Invented results: mostly normal, sometimes not, always plausible, drawn from the catalogue's own ranges and choices."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+
+from exam.catalog.facts import Item, ValueType
+from exam.catalog.rules import range_for
+from rehearsal.cast import Dice
+
+COMMON = {
+    "HT": ("165", "7"), "WT": ("64", "10"), "WC": ("82", "8"), "HC": ("95", "6"), "SBP": ("124", "14"), "DBP": ("78", "9"),
+    "PULSE": ("74", "9"), "TEMP": ("36.5", "0.2"), "VA_R": ("5.0", "0.1"), "VA_L": ("5.0", "0.1"), "VAC_R": ("5.0", "0.1"),
+    "VAC_L": ("5.0", "0.1"), "FVCP": ("95", "8"), "FEV1P": ("94", "8"), "FEV1R": ("81", "5"), "BMD_T": ("-0.6", "0.9"),
+    "ECG_HR": ("72", "9"), "ECG_PR": ("156", "14"), "ECG_QRS": ("92", "7"), "ECG_QT": ("390", "20"), "ECG_QTC": ("410", "15"),
+}  # fmt: skip
+"""Mean and spread of items whose range does not tell what is usual."""
+
+
+def value_of(item: Item, sex: str, age: int, is_ill: bool, dice: Dice) -> str | list[str] | None:
+    """A value for one item; None for what nobody types (computed items)."""
+    if item.value_type is ValueType.CALCULATED:
+        return None
+    if item.choices:
+        normal = [choice.text for choice in item.choices if not choice.abnormal]
+        abnormal = [choice.text for choice in item.choices if choice.abnormal]
+        picked = dice.pick(abnormal) if abnormal and dice.chance(12 if is_ill else 2) else (normal or abnormal)[0]
+        return [picked] if item.value_type is ValueType.MULTI else picked
+    if item.value_type is ValueType.TEXT:
+        return item.normal_text or "未见明显异常"
+    return str(_number(item, sex, age, is_ill, dice))
+
+
+def _number(item: Item, sex: str, age: int, is_ill: bool, dice: Dice) -> Decimal:
+    entry = range_for(item, sex, age)
+    low = Decimal(entry.low) if entry and entry.low is not None else None
+    high = Decimal(entry.high) if entry and entry.high is not None else None
+    if item.code in COMMON:
+        middle, spread = (Decimal(text) for text in COMMON[item.code])
+    elif low is not None and high is not None:
+        middle, spread = (low + high) / 2, (high - low) / 6
+    elif high is not None:
+        middle, spread = high * Decimal("0.55"), high / 8
+    elif low is not None:
+        middle, spread = low * Decimal("1.3") + Decimal("0.2"), abs(low) / 12
+    else:
+        middle, spread = Decimal(20), Decimal(3)
+    value = middle + spread * Decimal(str(round(dice.bell(), 3)))
+    if is_ill and dice.chance(12) and (high or low) is not None:
+        value = high * Decimal("1.25") if high is not None and dice.chance(70) else (low or high or middle) * Decimal("0.8")
+    if item.plausible_low is not None:
+        value = max(value, Decimal(item.plausible_low))
+    if item.plausible_high is not None:
+        value = min(value, Decimal(item.plausible_high))
+    return value.quantize(Decimal(1).scaleb(-item.decimals), rounding=ROUND_HALF_UP)

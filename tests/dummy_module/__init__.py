@@ -1,0 +1,1 @@
+"""A complete plug-in that exists to test the door."""

@@ -1,0 +1,1 @@
+"""The house itself: structure, routes, documents."""
