@@ -109,6 +109,11 @@ class Generation:
         self._seal = seal
 
     @property
+    def is_current(self) -> bool:
+        """Whether what was read is still all that is stored."""
+        return self._path.exists() and self._path.stat().st_size == self._good_bytes
+
+    @property
     def at(self) -> datetime:
         """When the snapshot was taken."""
         return self.lines[0].at

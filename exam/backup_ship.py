@@ -11,16 +11,17 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from exam import __version__
 from exam.backup_chain import (
     DATABASE,
     Generation,
@@ -177,7 +178,7 @@ def _current(house: House, copies: Path) -> Generation | None:
     """The newest generation, kept in memory between two rounds: its chain is long by the evening."""
     known: Generation | None = house.cache.get("backup.generation")
     found = folders(copies)
-    if known is None or not found or found[-1] != known.folder or not known.is_current():
+    if known is None or not found or found[-1] != known.folder or not known.is_current:
         try:
             known = newest(copies, house.keys["anchor"])
         except Refused:
@@ -215,7 +216,7 @@ def _take_full(house: House, copies: Path, reader: Any) -> Generation:
     _sync_file(partial / DATABASE)
     manifest = Manifest(
         at=now,
-        app_version=__version__,
+        app_version=app_version(),
         schema_revision=",".join(row[0] for row in reader.execute("SELECT version_num FROM alembic_version ORDER BY 1")),
         files={DATABASE: digest_of(partial / DATABASE)},
         counts=counts_of(reader),
@@ -248,6 +249,14 @@ def _sync_file(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def app_version() -> str:
+    """The version that is installed, or `source` when run from a checkout."""
+    try:
+        return version("exam-centre")
+    except PackageNotFoundError:
+        return "source"
 
 
 def counts_of(connection: Any) -> dict[str, int]:
@@ -320,21 +329,28 @@ def _read_frames(wal: Path, probe: Any, last: Line | None) -> tuple[bytes, str, 
 def _copy_reports(house: House, copies: Path) -> int:
     """Copies files of `data/reports` that are not there yet; they are named by their content and never change."""
     source, target = house.data / "reports", copies / "reports"
-    seen: dict[Path, int] = house.cache.setdefault("backup.reports", {})
-    count = 0
-    for folder, _, names in os.walk(source):
-        place = Path(folder)
-        changed = place.stat().st_mtime_ns
-        count += len(names)
-        if seen.get(place) == changed and (target / place.relative_to(source)).exists():
-            continue
-        goal = target / place.relative_to(source)
-        goal.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in names:
-            if not name.startswith(".") and not (goal / name).exists():
-                store(goal / name, [(place / name).read_bytes()])
-        seen[place] = changed
-    return count
+    return _copy_new(source, target, house.cache.setdefault("backup.reports", {})) if source.is_dir() else 0
+
+
+def _copy_new(source: Path, target: Path, seen: dict[tuple[Path, Path], tuple[int, list[str], int]]) -> int:
+    """Copies new files of one folder and of those below it; returns how many files the source has.
+
+    An unchanged folder is not listed again. A folder changed within the last second is not remembered: its time may not move
+    again for another change in the same tick.
+    """
+    changed = source.stat().st_mtime_ns
+    remembered = seen.get((source, target))
+    if remembered is None or remembered[0] != changed or not target.exists():
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
+        entries = [entry for entry in os.scandir(source) if not entry.name.startswith(".")]
+        files = [entry.name for entry in entries if entry.is_file()]
+        for name in files:
+            if not (target / name).exists():
+                store(target / name, [(source / name).read_bytes()])
+        remembered = (changed, [entry.name for entry in entries if entry.is_dir()], len(files))
+        if time.time_ns() - changed > 1_000_000_000:
+            seen[source, target] = remembered
+    return remembered[2] + sum(_copy_new(source / name, target / name, seen) for name in remembered[1])
 
 
 def _copy_beside(house: House, copies: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from exam import migrations
+from exam import backup, migrations
 from exam.catalog import service as catalog
 from exam.kit import audit, jobs
 from exam.kit.clock import Clock
@@ -29,8 +29,9 @@ def anchor(house: House) -> None:
 
 
 def checkpoint(house: House) -> None:
-    """Folds the write-ahead log back into the embedded database; only one process does it (decision 10)."""
-    if house.is_sqlite:
+    """Ships the write-ahead log to the folder of copies, if one is set, and folds it back; one process does it (decision 10)."""
+    house.space.keep()
+    if house.is_sqlite and not backup.ship_if_asked(house):
         with house.engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -218,4 +219,5 @@ COMMANDS = (
     Command("staff", "accounts from the command line", _staff, _staff_arguments),
     Command("verify", "check every invariant of the whole database", _verify),
     Command("routes", "list every route with its permission", _routes),
+    *backup.COMMANDS,
 )

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from litestar import Router
-
 from exam import commands
 from exam.catalog import pages as catalog_pages
+from exam.catalog import service as catalog
 from exam.kit import audit, auth
 from exam.kit.module import Invariant, Job, MenuEntry, Module
+from exam.knowledge import service as knowledge
 from exam.people import pages as people_pages
+from exam.staff import account_pages, audit_pages
 from exam.staff import api as staff_api
 from exam.staff import pages as staff_pages
 from exam.staff import service as staff
+from exam.staff.facts import DEPARTMENTS
+from exam.visits import pages as visit_pages
 from exam.visits import verify
 
 module = Module(
     name="exam",
     title="体检中心",
-    # One router: Litestar 2.25 prepares a handler once more when a second method joins its path later, and breaks it.
-    routes=(Router("/", route_handlers=[*staff_pages.routes, *staff_api.routes, *catalog_pages.routes, *people_pages.routes]),),
+    routes=(
+        *staff_pages.routes,
+        *staff_api.routes,
+        *account_pages.routes,
+        *audit_pages.routes,
+        *catalog_pages.routes,
+        *people_pages.routes,
+        *visit_pages.routes,
+    ),
+    fills=((DEPARTMENTS, catalog.department_list),),
     permissions={
         "staff.accounts": "管理账号",
         "staff.rights": "管理角色与授权",
@@ -28,6 +39,7 @@ module = Module(
         "people.read": "查看受检者档案",
         "people.register": "建立受检者档案",
         "people.correct": "更正受检者档案",
+        "people.organizations": "维护单位",
         "people.reveal": "查看完整证件号与联系方式",
     },
     roles={
@@ -36,16 +48,20 @@ module = Module(
         "audit": ("审计管理员", ("audit.read",)),
         "catalog_keeper": ("目录管理员", ("catalog.read", "catalog.change")),
         "reception": ("前台", ("people.read", "people.register", "people.reveal", "catalog.read")),
-        "desk_chief": ("前台主管", ("people.read", "people.register", "people.correct", "people.reveal", "catalog.read")),
+        "desk_chief": (
+            "前台主管",
+            ("people.read", "people.register", "people.correct", "people.organizations", "people.reveal", "catalog.read"),
+        ),
         "doctor": ("科室医生", ("people.read", "catalog.read")),
         "chief": ("主检医师", ("people.read", "catalog.read")),
     },
     provides=((auth.AUTHENTICATE, staff.authenticate),),
     menu=(
         MenuEntry("档案", "/people", "people.read", "users", 70),
+        MenuEntry("单位", "/organizations", "people.organizations", "building", 71),
         MenuEntry("目录", "/catalog", "catalog.read", "book", 80),
         MenuEntry("账号", "/staff", "staff.accounts", "id", 90),
-        MenuEntry("授权", "/staff/rights", "staff.rights", "shield", 91),
+        MenuEntry("授权", "/staff/rights", "staff.rights", "shield-check", 91),
         MenuEntry("审计", "/audit", "audit.read", "eye", 92),
     ),
     commands=commands.COMMANDS,
@@ -56,4 +72,5 @@ module = Module(
         *verify.INVARIANTS,
     ),
     jobs=(Job("anchor", 60, commands.anchor), Job("checkpoint", 5, commands.checkpoint)),
+    set_up=knowledge.set_up,
 )

@@ -80,13 +80,16 @@ class DayPlaces(msgspec.Struct, frozen=True):
 
 
 class NewBooking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A visit for a known person on a day; `organization_id` is the employer that sends them, if any."""
+    """A visit for a known person on a day; `organization_id` is the employer that sends them, if any.
+
+    An empty category means the package's own.
+    """
 
     person_id: UUID
     exam_on: date
     package: str = ""
     groups: tuple[str, ...] = ()
-    category: str = "health"
+    category: str = ""
     organization_id: UUID | None = None
     urgent: bool = False
 
@@ -102,7 +105,7 @@ class WalkIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     phone: str = ""
     package: str = ""
     groups: tuple[str, ...] = ()
-    category: str = "health"
+    category: str = ""
     organization_id: UUID | None = None
     urgent: bool = False
     exam_on: date | None = None

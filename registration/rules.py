@@ -9,7 +9,7 @@ from exam.catalog import rules as catalog_rules
 from exam.catalog.facts import Catalogue, DepartmentKind, ItemGroup, Package
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
-from exam.visits.facts import LINE_STATE_NAMES, LineState, OrderLine, VisitState
+from exam.visits.facts import CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitState
 from registration.facts import BoardRow, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
 
 DEFAULT_CAPACITY = 150
@@ -103,6 +103,12 @@ def require_exam_day(exam_on: date, today: date) -> None:
         raise Refused(
             "registration.other_day", f"该体检单的日期是 {exam_on.isoformat()},不是今天", "请先改期到今天,再办理", "exam_on"
         )
+
+
+def require_category(category: str) -> None:
+    """Refuses a category of exam that the house does not know."""
+    if category not in CATEGORY_NAMES:
+        raise Refused("registration.unknown_category", f"没有体检类别“{category[:20]}”", "请从列表中选择体检类别", "category")
 
 
 def require_reason(reason: str, action: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -11,12 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from billing import service as billing
-from exam.kit import audit
+from exam.catalog import service as catalog
+from exam.kit import audit, idempotency
 from exam.kit.clock import day_of
 from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
-from exam.kit.house import actor_of, house_of
+from exam.kit.house import House, actor_of, house_of, system_actor
 from exam.people import rules as people_rules
 from exam.people import service as people
 from exam.people.facts import IdKind, NewPerson
@@ -136,6 +137,11 @@ def walk_in(db: Session, new: WalkIn) -> Opened:
     return Opened(opened.visit_id, opened.visit_no, False, warnings)
 
 
+def walk_in_once(db: Session, key: str, new: WalkIn) -> Opened:
+    """As `walk_in`; the same form sent twice makes one visit and is answered twice."""
+    return idempotency.once(db, key, ("walk_in", new), Opened, lambda: walk_in(db, new))
+
+
 def _register_person(db: Session, new: WalkIn) -> tuple[UUID, tuple[str, ...]]:
     number = people_rules.read_id_number(new.id_kind if new.id_no or new.id_kind else IdKind.NONE, new.id_no, today_of(db))
     known = people.find_by_document(db, number.kind, number.number)
@@ -143,17 +149,26 @@ def _register_person(db: Session, new: WalkIn) -> tuple[UUID, tuple[str, ...]]:
     if known is not None and not name.strip():
         row = people.get_row(db, known)
         name, sex, birth_on = row.name, row.sex, row.birth_on
+    if new.organization_id is not None and not people.organization_name(db, new.organization_id):
+        raise Refused("registration.unknown_organization", "没有该单位", "请从单位列表中选择", "organization_id")
     registered = people.register(
-        db, NewPerson(name=name, id_kind=number.kind, id_no=new.id_no, sex=sex, birth_on=birth_on, phone=new.phone)
-    )
+        db,
+        NewPerson(
+            name=name, id_kind=number.kind, id_no=new.id_no, sex=sex, birth_on=birth_on, phone=new.phone,
+            organization_id=new.organization_id,
+        ),
+    )  # fmt: skip
     return registered.person_id, registered.warnings
 
 
 def _open(db: Session, new: NewBooking, *, is_booking: bool) -> Opened:
+    package = catalog.catalogue(db, new.exam_on).packages.get(new.package)
+    category = new.category or (package.category if package else "health")
+    rules.require_category(category)
     visit_id = visits.open_visit(
         db,
         visits.NewVisit(
-            person_id=new.person_id, exam_on=new.exam_on, package=new.package, groups=new.groups, category=new.category,
+            person_id=new.person_id, exam_on=new.exam_on, package=new.package, groups=new.groups, category=category,
             organization_id=new.organization_id, is_booking=is_booking, urgent=new.urgent,
         ),
     )  # fmt: skip
@@ -225,6 +240,13 @@ def undo_check_in(db: Session, visit_id: UUID, reason: str) -> None:
 def pay(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
     """Records what the person paid at the hospital's window (T3)."""
     return billing.pay_at_window(db, visit_id, amount_fen, receipt_no)
+
+
+def pay_once(db: Session, key: str, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
+    """As `pay`; the same form sent twice records one payment."""
+    return idempotency.once(
+        db, key, ("pay", visit_id, amount_fen, receipt_no), UUID, lambda: pay(db, visit_id, amount_fen, receipt_no)
+    )  # fmt: skip
 
 
 # --- changing the order ------------------------------------------------------------------------------------------------
@@ -315,10 +337,17 @@ def undo_return(db: Session, visit_id: UUID, reason: str) -> None:
 def visit_of(db: Session, visit_no: str) -> Visit:
     """The visit with this number at the actor's site; anything else is not found."""
     plain = visit_no.strip()
-    found = db.scalar(select(Visit).where(Visit.visit_no == plain, Visit.site == actor_of(db).site)) if len(plain) <= 20 else None
+    is_number = plain.isascii() and plain.isdigit() and len(plain) <= 20
+    found = db.scalar(select(Visit).where(Visit.visit_no == plain, Visit.site == actor_of(db).site)) if is_number else None
     if found is None:
         raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
     return found
+
+
+def forget_keys(house: House) -> None:
+    """Removes idempotency keys older than a week; nobody sends such a form again."""
+    with house.unit(system_actor(house.site)) as db:
+        idempotency.forget(db, house.clock.now() - timedelta(days=7))
 
 
 def set_up(db: Session) -> None:

@@ -1,4 +1,4 @@
-"""A throw-away certificate authority for demonstrations: made once at set-up, plainly named 演示 / DEMO, trusted by nobody else."""
+"""A throw-away certificate authority for demonstrations: made once at set-up, plainly named 演示 / DEMO."""
 
 from __future__ import annotations
 

@@ -130,14 +130,19 @@ def signature_block(signatures: Sequence[ReviewSignature]) -> tuple[Signature, .
     )
 
 
-def require_signatures(signatures: Sequence[ReviewSignature]) -> None:
-    """Refuses a report that does not carry both signatures, by two different doctors (T15)."""
+def require_signatures(signatures: Sequence[ReviewSignature], shown: str) -> None:
+    """Refuses a report that does not carry both signatures, by two different doctors (T15), under what is shown now.
+
+    `shown` is the digest of the review with the results it rests on: results that came in after a signature make another.
+    """
     by_level = {each.level: each for each in signatures}
     missing = [role for level, role in LEVEL_ROLES.items() if level not in by_level]
     if missing:
         raise Refused("reporting.signature_missing", f"缺少{missing[0]}签名,不能发布", "请先完成签名")
     if len({by_level[level].staff_id for level in LEVEL_ROLES}) < len(LEVEL_ROLES):
         raise Refused("reporting.same_doctor", "主检与终审为同一医师,不能发布", "请由另一位医师终审")
+    if any(by_level[level].digest != shown for level in LEVEL_ROLES):
+        raise Refused("reporting.signed_before", "签名之后结果或结论有更正,不能发布", "请撤销终审,由主检核对后重新签名")
 
 
 # --- privacy ---------------------------------------------------------------------------------------------------------

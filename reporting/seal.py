@@ -86,7 +86,7 @@ class Seal:
         seal_page: int,
         seal_box: tuple[float, float, float, float],
     ) -> bytes:
-        """The sealed file: `pdf` unchanged, followed by one certifying signature (PAdES B-B) that allows no change at all.
+        """The sealed file: `pdf` unchanged, then one certifying signature (PAdES B-B) that allows no change at all.
 
         `seal_page` counts from 0, `seal_box` is left, bottom, right, top in PDF points; the seal keeps its shape in the
         middle of it. `signed_at` needs a time zone. Refuses a file that carries a signature already.
@@ -210,7 +210,7 @@ def _prepared(picture: bytes) -> _SealPicture:
         image.width,
         image.height,
         bool(palette),
-        bytes(solid.getpixel((0, 0))),
+        solid.crop((0, 0, 1, 1)).tobytes(),
         zlib.compress(plain, 9),
         zlib.compress(image.getchannel("A").tobytes(), 9),
     )

@@ -1,4 +1,4 @@
-"""Checks the centre's seal on a file: the mathematics, the trust, and that nothing was added, replaced or wrapped around."""
+"""Checks the centre's seal on a file: the mathematics, the trust, and that nothing was added or replaced."""
 
 from __future__ import annotations
 

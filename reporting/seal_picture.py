@@ -1,4 +1,4 @@
-"""Draws the centre's round red seal, and a calm hand-written look for a doctor who has no picture of a signature yet."""
+"""Draws the centre's round red seal, and a hand-written look for a doctor without a picture of a signature."""
 
 from __future__ import annotations
 

@@ -149,34 +149,54 @@ def as_texts(raw: str | Sequence[str]) -> Texts:
 
 
 def as_written(reading: Reading | None) -> Texts:
-    """What stands in a reading, in the form that entries have: the choices, or the text."""
+    """What stands in a reading, in the form that entries have: the choices, or the text.
+
+    A number that was delivered in another unit is shown, and typed, in the dictionary's.
+    """
     if reading is None:
         return ()
+    if reading.number is not None and reading.raw_unit not in ("", reading.unit):
+        return (f"{reading.comparator}{reading.number:f}",)
     return reading.choices or as_texts(reading.raw)
 
 
-def entry_problems(sheet: Sheet, values: Mapping[str, str | Sequence[str]], sex: str) -> list[tuple[str, str]]:
-    """Everything wrong with an entry, as `(item code, Chinese sentence)`."""
+def handed_in(sheet: Sheet, values: Mapping[str, str | Sequence[str]], subject: Subject) -> dict[str, Texts]:
+    """The typed values in the form that readings have: a choice by its name in the dictionary, computed items left out."""
+    return {
+        code: as_written(knowledge.judge(sheet.items[code], raw if isinstance(raw, str) else as_texts(raw), "", subject))
+        for code, raw in values.items()
+        if sheet.items[code].value_type is not ValueType.CALCULATED
+    }
+
+
+def entry_problems(sheet: Sheet, values: Mapping[str, str | Sequence[str]], *, is_delivered: bool = False) -> list[tuple[str, str]]:
+    """Everything wrong with an entry, as `(item code, Chinese sentence)`.
+
+    A delivered value may be implausible or unknown to the dictionary: it is stored and judged, nobody typed it.
+    """
     problems = []
     for code, raw in values.items():
         item = sheet.items.get(code)
         if item is None:
             problems.append((code[:40], f"“{plain(code)[:40]}”不在本科室此人的检查项目中"))
             continue
-        problem = _text_problem(item, raw) or knowledge.check_entry(item, raw)
-        if item.value_type is ValueType.CALCULATED and as_texts(raw):
-            problem = f"{item.name}由系统计算,不能手工填写"
+        problem = _text_problem(item, raw, is_delivered)
+        if not problem and not is_delivered:
+            is_computed = item.value_type is ValueType.CALCULATED and bool(as_texts(raw))
+            problem = f"{item.name}由系统计算,不能手工填写" if is_computed else knowledge.check_entry(item, raw)
         if problem:
             problems.append((code, problem))
     return problems
 
 
-def _text_problem(item: Item, raw: str | Sequence[str]) -> str | None:
+def _text_problem(item: Item, raw: str | Sequence[str], is_delivered: bool) -> str | None:
     parts = [raw] if isinstance(raw, str) else list(raw)
     if len(parts) > MOST_CHOICES or any(len(part) > LONGEST_VALUE for part in parts):
         return f"{item.name}:内容过长(最多 {LONGEST_VALUE} 字)"
     if any(plain(part) != part for part in parts):
         return f"{item.name}:含有不能保存的控制字符"
+    if is_delivered:
+        return None
     if item.value_type is ValueType.NUMBER and len("".join(parts)) > LONGEST_NUMBER:
         return f"{item.name}应为数值,填写内容过长"
     if item.value_type is not ValueType.MULTI and len(as_texts(parts)) > 1:
@@ -198,9 +218,7 @@ def require_text(text: str, most: int, label: str, field: str) -> str:
     return text.strip()
 
 
-def merge(
-    base: Mapping[str, Texts], theirs: Mapping[str, Texts], mine: Mapping[str, Texts]
-) -> Merged:
+def merge(base: Mapping[str, Texts], theirs: Mapping[str, Texts], mine: Mapping[str, Texts]) -> Merged:
     """Three-way merge by item: `base` is what our screen showed, `theirs` what holds now, `mine` what we hand in.
 
     What we did not change stays theirs; what only we changed is ours; the same change by both is no conflict.
@@ -284,9 +302,9 @@ def next_summary(stored: str, stored_draft: str, new_draft: str, handed_in: str 
 
     `handed_in` None or equal to the stored text means that the doctor left the field alone.
     """
-    if handed_in is not None and handed_in not in (stored, stored_draft):
-        return handed_in
-    return stored if stored and stored != stored_draft else new_draft
+    if handed_in is None or handed_in == stored:
+        return new_draft if stored in ("", stored_draft) else stored
+    return new_draft if handed_in == stored_draft else handed_in
 
 
 def require_honest_summary(department_name: str, summary: str, readings: Mapping[str, Reading]) -> None:
@@ -323,6 +341,13 @@ def require_open_for_entry(visit: VisitState, record: RecordState, label: str = 
         raise Refused("results.locked", f"主检已引用本科室结果,不能{label}", "请联系主检医师退回本科室")
     if record == RecordState.VERIFIED:
         raise Refused("results.verified", f"本科室结果已审核,不能{label}", "如需修改,请先撤销审核并填写原因")
+
+
+def require_arrived(visit: VisitState) -> None:
+    """Refuses results of somebody who has not arrived, or whose visit was cancelled."""
+    if visit in _BEFORE_ARRIVAL or visit == VisitState.CANCELLED:
+        shown = VISIT_STATE_NAMES[visit]
+        raise Refused("results.not_checked_in", f"体检单当前为“{shown}”,不能接收结果", "请核对体检号,或先办理报到")
 
 
 def require_not_closed(visit: VisitState, label: str) -> None:

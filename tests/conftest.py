@@ -19,7 +19,12 @@ from exam.staff.service import authenticate, open_session
 from tests.fixtures import houses, postgresql
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--without-plugins", action="store_true", help="run the house with the core rooms only")
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    houses.plugins = () if config.getoption("--without-plugins") else ("rehearsal",)
     if not hasattr(config, "workerinput") and postgresql.ENVIRONMENT not in os.environ:
         folder = postgresql.start()
         if folder is None and os.environ.get("CI"):

@@ -450,6 +450,22 @@ def _package_problems(catalogue: Catalogue, package: Package) -> Iterator[str]:
         yield f"价格应为{yuan(expected)}元,现为{yuan(package.price_fen)}元"
 
 
+def repriced(packages: Mapping[str, Package], groups: Mapping[str, ItemGroup], changed: str) -> list[Package]:
+    """The packages that contain the group `changed` and whose price, factor × sum of the standard prices, is another now."""
+    found = []
+    for package in packages.values():
+        if changed in package.groups and all(code in groups for code in package.groups):
+            price = package_price([groups[code] for code in package.groups], package.factor)
+            if price != package.price_fen:
+                found.append(msgspec.structs.replace(package, price_fen=price))
+    return found
+
+
+def package_price(groups: Sequence[ItemGroup], factor: str) -> int:
+    """A package's price in fen: factor × the sum of its groups' standard prices (domain.md §8.3)."""
+    return times(sum(group.price_fen for group in groups), Decimal(factor))
+
+
 def _misfits(sex: SexCode | None, group: ItemGroup) -> Iterator[str]:
     if group.sex is not None and group.sex != sex:
         yield f"含有仅适用于{SEX_NAMES[group.sex]}的“{group.name}”"

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from exam.catalog import rules
+from exam.catalog import columns, rules
 from exam.catalog.facts import Catalogue, CatalogueChanged, Department, Item, ItemGroup, Package, Tube
 from exam.catalog.models import CatalogEntry, CatalogRevision
 from exam.kit import audit
@@ -101,9 +101,11 @@ def _ordered(entries: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(entries.items(), key=lambda each: (each[1].order, each[0])))
 
 
-def change(db: Session, entries: Sequence[Entry], *, valid_from: date, source: str, reason: str, seen_revision: int | None = None,
-           retire: bool = False) -> int:  # fmt: skip
-    """Stores new versions, effective from a day, as one new revision. Returns the revision.
+def change(
+    db: Session, entries: Sequence[Entry], *, valid_from: date, source: str, reason: str, seen_revision: int | None = None,
+    retired: Sequence[Entry] = (), act: str = "catalog.change",
+) -> int:  # fmt: skip
+    """Stores new versions, effective from a day, as one new revision; `retired` end on that day. Returns the revision.
 
     Refuses a catalogue that would not hold together (a group naming an unknown item, overlapping ranges, a package price
     that is not factor × sum …), a change without a reason, and one based on a catalogue that somebody else changed.
@@ -127,9 +129,10 @@ def change(db: Session, entries: Sequence[Entry], *, valid_from: date, source: s
         CatalogEntry,
         [
             {"id": house.ids.new(), "kind": kind_of(entry), "code": entry.code, "revision": before + 1, "valid_from": valid_from,
-             "retired": retire, "body": msgspec.json.encode(entry).decode(), "source": source, "reason": reason,
+             "retired": is_retired, "body": msgspec.json.encode(entry).decode(), "source": source, "reason": reason,
              "changed_by": actor.name, "changed_at": now}
-            for entry in entries
+            for is_retired, several in ((False, entries), (True, retired))
+            for entry in several
         ],
     )  # fmt: skip
     _note_revision(db)
@@ -137,10 +140,82 @@ def change(db: Session, entries: Sequence[Entry], *, valid_from: date, source: s
     problems = rules.validate(result)
     if problems:
         raise BadInput([("", problem) for problem in problems[:20]], code="catalog.inconsistent")
-    names = tuple(f"{kind_of(entry)}:{entry.code}" for entry in entries)
-    audit.note(db, "catalog.change", subject=f"catalog:{before + 1}", reason=reason)
+    names = tuple(f"{kind_of(entry)}:{entry.code}" for entry in (*entries, *retired))
+    audit.note(db, act, subject=f"catalog:{before + 1}", reason=reason)
     announce(db, CatalogueChanged(before + 1, names if len(names) <= 50 else (*names[:50], f"+{len(names) - 50}")))
     return before + 1
+
+
+def save(db: Session, entry: Entry, *, valid_from: date, reason: str, seen_revision: int, is_new: bool = False) -> list[Package]:
+    """Stores one entry from a day on, and with a group's new price the packages that contain it; returns those packages."""
+    now = _from_today(db, valid_from)
+    present = _by_kind(now)[kind_of(entry)]
+    if is_new and (entry.code in present or _was_used(db, kind_of(entry), entry.code)):
+        text = f"{KIND_NAMES[kind_of(entry)]}编码 {entry.code} 已被使用过"
+        raise Refused("catalog.code_taken", text, "请换一个编码,或修改已有条目", "code")
+    if present.get(entry.code) == entry and not is_new:
+        raise Refused("catalog.nothing_changed", "没有修改任何内容", "请修改后再保存")
+    groups = {**now.groups, entry.code: entry} if isinstance(entry, ItemGroup) else now.groups
+    repriced = rules.repriced(now.packages, groups, entry.code) if isinstance(entry, ItemGroup) else []
+    change(db, [entry, *repriced], valid_from=valid_from, source="screen", reason=reason, seen_revision=seen_revision)
+    return repriced
+
+
+def retire(db: Session, kind: str, code: str, *, valid_from: date, reason: str, seen_revision: int) -> None:
+    """Ends an entry on a day: it can no longer be ordered; earlier visits keep it."""
+    entry = _by_kind(_from_today(db, valid_from)).get(kind, {}).get(code)
+    if entry is None:
+        raise NotFound("没有该条目或已停用", "请从列表中选择")
+    change(db, [], retired=[entry], valid_from=valid_from, source="screen", reason=reason, seen_revision=seen_revision)
+
+
+def compare(db: Session, entries: Sequence[Entry], valid_from: date) -> list[columns.Difference]:
+    """What a whole new catalogue would change against the one that holds on a day."""
+    return columns.differences(_by_kind(catalogue(db, valid_from)), [(kind_of(entry), entry) for entry in entries])
+
+
+def problems_of(db: Session, entries: Sequence[Entry], valid_from: date) -> list[str]:
+    """What the rules find wrong with these entries as a whole catalogue."""
+    found: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+    for entry in entries:
+        found[kind_of(entry)][entry.code] = entry
+    return rules.validate(
+        Catalogue(
+            revision=revision(db), on=valid_from, departments=found["department"], items=found["item"], groups=found["group"],
+            packages=found["package"], tubes=found["tube"],
+        )
+    )  # fmt: skip
+
+
+def replace(db: Session, entries: Sequence[Entry], *, valid_from: date, reason: str, seen_revision: int) -> int:
+    """Makes these entries the whole catalogue from a day on, as one revision: what is not among them is retired."""
+    now = _by_kind(_from_today(db, valid_from))
+    differing = columns.differences(now, [(kind_of(entry), entry) for entry in entries])
+    if not differing:
+        raise Refused("catalog.nothing_changed", "文件与现有目录完全相同", "无需导入")
+    touched = {(each.kind, each.code) for each in differing}
+    return change(
+        db, [entry for entry in entries if (kind_of(entry), entry.code) in touched], valid_from=valid_from, source="workbook",
+        retired=[now[each.kind][each.code] for each in differing if each.act == "retired"], reason=reason,
+        seen_revision=seen_revision, act="catalog.import",
+    )  # fmt: skip
+
+
+def _from_today(db: Session, valid_from: date) -> Catalogue:
+    if valid_from < day_of(house_of(db).clock.now()):
+        raise Refused("catalog.past", "生效日期不能早于今天", "请选择今天或以后的日期", "valid_from")
+    return catalogue(db, valid_from)
+
+
+def _by_kind(found: Catalogue) -> dict[str, dict[str, Any]]:
+    return {
+        "department": found.departments, "tube": found.tubes, "item": found.items, "group": found.groups, "package": found.packages,
+    }  # fmt: skip
+
+
+def _was_used(db: Session, kind: str, code: str) -> bool:
+    used = select(CatalogEntry.id).where(CatalogEntry.kind == kind, CatalogEntry.code == code).limit(1)
+    return db.scalar(used) is not None
 
 
 def _note_revision(db: Session) -> None:
@@ -150,6 +225,12 @@ def _note_revision(db: Session) -> None:
     table: Any = CatalogRevision.__table__
     now = db.execute(select(table)).one()
     db.info.setdefault("changed_rows", []).append((table.name, str(now.id), row_digest(table, dict(now._mapping))))
+
+
+def department_list(db: Session) -> list[tuple[str, str]]:
+    """`(code, name)` of today's departments, in order."""
+    today = day_of(house_of(db).clock.now())
+    return [(each.code, each.name) for each in catalogue(db, today).departments.values()]
 
 
 def history(db: Session, kind: str, code: str) -> list[Version]:

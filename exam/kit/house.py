@@ -23,6 +23,7 @@ from exam.kit.ids import IdMaker
 from exam.kit.keys import FieldCipher, Keys
 from exam.kit.module import Modules
 from exam.kit.random import Randomness, SystemRandom
+from exam.kit.space import Space
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -81,7 +82,7 @@ class GroupWriter:
             while len(batch) < 200 and not self._queue.empty():
                 batch.append(self._queue.get())
             try:
-                with self._house.unit(None) as db:
+                with self._house.unit(None, is_own=True) as db:
                     for work, _, _ in batch:
                         work(db)
             except BaseException as error:  # every waiting request must hear of it
@@ -113,6 +114,7 @@ class House:
         self.anchor = audit.Anchor(self.data.parent / "anchor" / "audit.log", self.keys["anchor"])
         self._writing = self.engine.execution_options(write=True)
         self.wake = threading.Event()
+        self.space = Space(self.data)
         self.cache: dict[Any, Any] = {}
 
     @property
@@ -127,9 +129,16 @@ class House:
         return db
 
     @contextmanager
-    def unit(self, actor: Actor | None, *, write: bool = True, db: Session | None = None) -> Iterator[Session]:
-        """One unit of work: everything inside commits together, with its audit row, or not at all."""
+    def unit(
+        self, actor: Actor | None, *, write: bool = True, db: Session | None = None, is_own: bool = False
+    ) -> Iterator[Session]:
+        """One unit of work: everything inside commits together, with its audit row, or not at all.
+
+        `is_own` is work of the house itself, which goes on a little longer than people's while the disk fills.
+        """
         db = db if db is not None else self.session(write)
+        if db.info["write"]:
+            self.space.require(is_own=is_own or (actor is not None and actor.kind == "system" and actor.staff_id is None))
         if actor is not None:
             db.info["actor"] = actor
         try:

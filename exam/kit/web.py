@@ -16,7 +16,7 @@ from litestar import Request, Response
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException, ValidationException
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -260,6 +260,13 @@ def on_unreadable(request: Request[Any, Any, Any], error: Exception) -> Response
     return show_refusal(request, refused)
 
 
+def on_out_of_range(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """A number or text that the database cannot hold."""
+    refused = BadInput([("", "填写的数值或文字超出允许范围")])
+    refused.status = 400
+    return show_refusal(request, refused)
+
+
 def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Litestar's own refusals: no such address, wrong method, body too large."""
     texts = {
@@ -333,6 +340,8 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {
     RecursionError: on_unreadable,
     UnicodeDecodeError: on_unreadable,
     StaleDataError: on_stale,
+    OverflowError: on_out_of_range,
+    DataError: on_out_of_range,
     IntegrityError: on_conflict,
     Exception: on_crash,
 }

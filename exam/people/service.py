@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
+from datetime import date
 from uuid import UUID
 
 import msgspec
@@ -80,9 +80,8 @@ def register(db: Session, new: NewPerson) -> Registration:
                 number_tail=house.cipher.blind_index("tail", rules.index_last_four(checked.id_no)), added_at=house.clock.now(),
             )
         )  # fmt: skip
-    insert_rows(
-        db, PersonSpelling, [{"person_id": person_id, "spelling": spelling} for spelling in dict.fromkeys(pinyin.readings(checked.name))]
-    )
+    spellings = dict.fromkeys(pinyin.readings(checked.name))
+    insert_rows(db, PersonSpelling, [{"person_id": person_id, "spelling": spelling} for spelling in spellings])
     announce(db, PersonRegistered(person_id, actor.site))
     return Registration(person_id, True, tuple(warnings))
 
@@ -104,7 +103,8 @@ def find_by_document(db: Session, kind: IdKind, number: str) -> UUID | None:
 
 
 def _refuse_other_person(row: PersonRow, checked: rules.CheckedPerson) -> None:
-    if (row.name, row.sex, row.birth_on) != (checked.name, checked.sex, checked.birth_on):
+    on_file = rules.Identity(row.name, checked.id_kind, checked.id_no, row.sex, row.birth_on)
+    if rules.same_person(on_file, checked) is not rules.Sameness.SAME:
         raise Refused(
             "people.document_conflict",
             f"该证件号码已登记在档案 {row.file_no}(姓名首字“{row.name[:1]}”)名下,与本次填写的姓名、性别或出生日期不一致",
@@ -114,6 +114,15 @@ def _refuse_other_person(row: PersonRow, checked: rules.CheckedPerson) -> None:
 
 
 def _refresh_contact(db: Session, row: PersonRow, checked: rules.CheckedPerson) -> tuple[str, ...]:
+    changed = _change_contact(db, row, checked)
+    if changed:
+        announce(db, PersonCorrected(row.id, row.site, tuple(changed)))
+        return ("已更新档案中的联系方式或单位",)
+    return ()
+
+
+def _change_contact(db: Session, row: PersonRow, checked: rules.CheckedPerson) -> list[str]:
+    """Takes over phone and organisation where they were typed and differ; what was left empty stays."""
     house = house_of(db)
     changed = []
     if checked.phone and row.phone_index != house.cipher.blind_index("phone", rules.index_phone(checked.phone)):
@@ -124,10 +133,7 @@ def _refresh_contact(db: Session, row: PersonRow, checked: rules.CheckedPerson) 
     if checked.organization_id and row.organization_id != checked.organization_id:
         row.organization_id = checked.organization_id
         changed.append("organization")
-    if changed:
-        announce(db, PersonCorrected(row.id, row.site, tuple(changed)))
-        return ("已更新档案中的联系方式或单位",)
-    return ()
+    return changed
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -181,7 +187,7 @@ def reveal(db: Session, person_id: UUID, field: str, reason: str) -> str:
     audit.read(db, f"people.reveal_{field}", f"person:{row.file_no}", reason.strip()[:200])
     house = house_of(db)
     if field == "id_no":
-        document = db.scalar(select(IdDocument).where(IdDocument.person_id == row.id).order_by(IdDocument.id))
+        document = _document_of(db, row.id)
         return house.cipher.open(document.number, f"exam_id_document.number:{document.id}") if document else ""
     sealed = row.phone if field == "phone" else row.address
     return house.cipher.open(sealed, f"exam_person.{field}:{row.id}")
@@ -192,8 +198,8 @@ def search(db: Session, text: str) -> list[Person]:
     statement = search_statement(db, text)
     if statement is None:
         return []
-    rows = db.scalars(select(PersonRow).where(PersonRow.id.in_(statement)).order_by(PersonRow.name, PersonRow.id).limit(MOST_FOUND))
-    return _masked(db, rows.all())
+    found = select(PersonRow).where(PersonRow.id.in_(statement)).order_by(PersonRow.name, PersonRow.id).limit(MOST_FOUND)
+    return _masked(db, db.scalars(found).all())
 
 
 def search_statement(db: Session, text: str) -> Select[tuple[UUID]] | None:
@@ -235,10 +241,16 @@ def correct(db: Session, person_id: UUID, new: NewPerson, ver: int, reason: str)
     row = get_row(db, person_id)
     if row.ver != ver:
         raise Refused("people.stale", "该档案已被他人修改", "请刷新后核对最新内容再更正")
+    document = _document_of(db, person_id)
+    if not new.id_no and document is not None:
+        # The desk did not retype the number: what is stored goes on judging sex and birth date.
+        number = house.cipher.open(document.number, f"exam_id_document.number:{document.id}")
+        new = msgspec.structs.replace(new, id_kind=IdKind(document.kind), id_no=number)
     checked = rules.check_person(new, day_of(house.clock.now()))
     holder = find_by_document(db, checked.id_kind, checked.id_no)
     if holder is not None and holder != person_id:
         raise Refused("people.document_conflict", "该证件号码已属于另一份档案", "请核对证件号码", "id_no")
+    documented = _correct_document(db, row, document, checked)
     fields = [name for name in ("name", "sex", "birth_on", "nation", "marital") if getattr(row, name) != getattr(checked, name)]
     for name in fields:
         setattr(row, name, getattr(checked, name))
@@ -248,12 +260,55 @@ def correct(db: Session, person_id: UUID, new: NewPerson, ver: int, reason: str)
         db.flush()
         readings = dict.fromkeys(pinyin.readings(checked.name))
         insert_rows(db, PersonSpelling, [{"person_id": person_id, "spelling": spelling} for spelling in readings])
-    _refresh_contact(db, row, checked)
+    fields += [*documented, *_change_contact(db, row, checked)]
     if checked.address:
         row.address = house.cipher.seal(checked.address, f"exam_person.address:{person_id}")
         fields.append("address")
     audit.note(db, "people.correct", subject=f"person:{row.file_no}", reason=reason)
     announce(db, PersonCorrected(person_id, row.site, tuple(fields)))
+
+
+def _document_of(db: Session, person_id: UUID) -> IdDocument | None:
+    return db.scalar(select(IdDocument).where(IdDocument.person_id == person_id).order_by(IdDocument.id))
+
+
+def _correct_document(db: Session, row: PersonRow, document: IdDocument | None, checked: rules.CheckedPerson) -> list[str]:
+    """Puts the number that was typed in the place of a wrong one, or adds the first; returns the names of what changed."""
+    house = house_of(db)
+    if not checked.id_no:
+        return []
+    index = _number_index(db, checked.id_kind, checked.id_no)
+    if document is not None and document.number_index == index and document.kind == checked.id_kind:
+        return []
+    if document is None:
+        document = IdDocument(id=house.ids.new(), person_id=row.id, added_at=house.clock.now())
+        db.add(document)
+    document.kind = checked.id_kind
+    document.number = house.cipher.seal(checked.id_no, f"exam_id_document.number:{document.id}")
+    document.number_index = index
+    document.number_tail = house.cipher.blind_index("tail", rules.index_last_four(checked.id_no))
+    return ["id_no"]
+
+
+class Basics(msgspec.Struct, frozen=True):
+    """What the form of a correction shows: the plain basics with their version, nothing that is masked."""
+
+    id: UUID
+    file_no: str
+    name: str
+    sex: str
+    birth_on: date
+    nation: str
+    marital: str
+    organization_id: UUID | None
+    ver: int
+
+
+def basics(db: Session, person_id: UUID) -> Basics:
+    """A person's basics for correcting; the reading is audited."""
+    row = get_row(db, person_id)
+    audit.read(db, "people.read", f"person:{row.file_no}", "更正")
+    return Basics(row.id, row.file_no, row.name, row.sex, row.birth_on, row.nation, row.marital, row.organization_id, row.ver)
 
 
 # --- organisations ---------------------------------------------------------------------------------------------------
@@ -268,6 +323,7 @@ def add_organization(db: Session, code: str, name: str) -> UUID:
         raise Refused("people.organization_exists", f"单位编号 {code} 已存在", "请查询已有单位", "code")
     organization_id = house_of(db).ids.new()
     db.add(Organization(id=organization_id, code=code, name=name, pinyin=pinyin.initials(name), active=True, ver=1))
+    audit.note(db, "people.add_organization", subject=f"organization:{code}")
     return organization_id
 
 

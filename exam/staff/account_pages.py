@@ -34,8 +34,8 @@ def show_accounts(request: AnyRequest, db: web.Db, q: FromQuery[str] = "") -> we
     """The accounts of this site."""
     found = accounts.accounts(db, q[:50])
     return web.page(
-        db, "exam/staff_accounts.html", accounts=found, q=q[:50], kinds=list(accounts.KIND_NAMES.items()), titles=list(rules.TITLES),
-        sessions=service.count_sessions(db),
+        db, "exam/staff_accounts.html", accounts=found, q=q[:50], kinds=list(accounts.KIND_NAMES.items()),
+        titles=[(each, each) for each in rules.TITLES], sessions=service.count_sessions(db),
     )  # fmt: skip
 
 
@@ -160,8 +160,12 @@ def _departments(db: web.Db) -> list[tuple[str, str]]:
 def _permissions_by_room(db: web.Db) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every room's permissions that may be given to a role; the administrators' own are fixed and not among them."""
     fixed = accounts.fixed_permissions(db)
-    rooms = ((module.title, [each for each in module.permissions.items() if each[0] not in fixed]) for module in house_of(db).modules.all)
-    return [(title, permissions) for title, permissions in rooms if permissions]
+    rooms = []
+    for module in house_of(db).modules.all:
+        permissions = [each for each in module.permissions.items() if each[0] not in fixed]
+        if permissions:
+            rooms.append((module.title, permissions))
+    return rooms
 
 
 routes = (

@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from exam.kit import audit
-from exam.kit.errors import NotFound, Refused
+from exam.kit.errors import NotFound, Refused, Stale
 from exam.kit.house import actor_of, house_of
 from exam.kit.module import Modules
 from exam.staff import rules
@@ -89,7 +90,8 @@ def reset_password(db: Session, staff_id: UUID) -> str:
     """A new random first password; every session of the account ends."""
     staff = get(db, staff_id)
     first = first_password(db)
-    set_password(db, staff, first, must_change=True, expires_at=house_of(db).clock.now() + timedelta(hours=FIRST_PASSWORD_HOURS))
+    expires_at = house_of(db).clock.now() + timedelta(hours=FIRST_PASSWORD_HOURS)
+    set_password(db, staff, first, must_change=True, expires_at=expires_at)
     end_sessions(db, staff.id)
     audit.note(db, "staff.reset_password", subject=f"staff:{staff.login}")
     return first
@@ -125,6 +127,13 @@ def set_active(db: Session, staff_id: UUID, active: bool) -> None:
     audit.note(db, "staff.enable" if active else "staff.disable", subject=f"staff:{staff.login}")
 
 
+def end_all_sessions(db: Session, staff_id: UUID) -> None:
+    """Signs an account out everywhere, before its next request."""
+    staff = get(db, staff_id)
+    end_sessions(db, staff.id)
+    audit.note(db, "staff.end_sessions", subject=f"staff:{staff.login}")
+
+
 def get(db: Session, staff_id: UUID) -> Staff:
     """An account of the actor's site."""
     staff = db.get(Staff, staff_id)
@@ -137,13 +146,24 @@ def accounts(db: Session, text: str = "") -> list[Account]:
     """The accounts of the actor's site, with their grants; by login or name."""
     statement = select(Staff).where(Staff.site == actor_of(db).site).order_by(Staff.kind.desc(), Staff.login)
     rows = [row for row in db.scalars(statement) if text.strip().casefold() in f"{row.login} {row.name}".casefold()]
+    return _accounts(db, rows)
+
+
+def account(db: Session, staff_id: UUID) -> Account:
+    """One account of the actor's site, with its grants."""
+    return _accounts(db, [get(db, staff_id)])[0]
+
+
+def _accounts(db: Session, rows: Sequence[Staff]) -> list[Account]:
     grants: dict[UUID, list[tuple[UUID, str, str, str]]] = {}
-    for grant in db.scalars(select(Grant).where(Grant.staff_id.in_([row.id for row in rows])).order_by(Grant.role, Grant.department)):
+    wanted = select(Grant).where(Grant.staff_id.in_([row.id for row in rows])).order_by(Grant.role, Grant.department)
+    for grant in db.scalars(wanted):
         grants.setdefault(grant.staff_id, []).append((grant.id, grant.role, grant.site, grant.department))
     return [
         Account(
-            id=row.id, login=row.login, name=row.name, title=row.title, kind=row.kind, kind_name=KIND_NAMES[row.kind], site=row.site,
-            is_active=row.active, has_second_factor=bool(row.totp_secret), ver=row.ver, grants=tuple(grants.get(row.id, ())),
+            id=row.id, login=row.login, name=row.name, title=row.title, kind=row.kind, kind_name=KIND_NAMES[row.kind],
+            site=row.site, is_active=row.active, has_second_factor=bool(row.totp_secret), ver=row.ver,
+            grants=tuple(grants.get(row.id, ())),
         )
         for row in rows
     ]  # fmt: skip
@@ -154,7 +174,8 @@ def names(db: Session, ids: Sequence[UUID | None]) -> dict[UUID, tuple[str, str]
     wanted = {each for each in ids if each is not None}
     if not wanted:
         return {}
-    return {row.id: (row.name, row.title) for row in db.execute(select(Staff.id, Staff.name, Staff.title).where(Staff.id.in_(wanted)))}
+    found = db.execute(select(Staff.id, Staff.name, Staff.title).where(Staff.id.in_(wanted)))
+    return {row.id: (row.name, row.title) for row in found}
 
 
 # --- roles and grants ------------------------------------------------------------------------------------------------
@@ -186,9 +207,33 @@ def roles(db: Session) -> list[tuple[str, str, frozenset[str]]]:
     return [(role.code, role.name, frozenset(held.get(role.code, ()))) for role in db.scalars(select(Role).order_by(Role.code))]
 
 
-def set_role(db: Session, code: str, name: str, permissions: Sequence[str]) -> None:
-    """Makes a role or changes its permissions. The administrators' own kinds cannot be widened into clinical rights."""
+class RoleView(msgspec.Struct, frozen=True):
+    """A role as the rights screens show it."""
+
+    code: str
+    name: str
+    permissions: frozenset[str]
+    ver: int
+
+
+def role_list(db: Session) -> list[RoleView]:
+    """Every role with its version, for screens."""
+    versions = {row.code: row.ver for row in db.execute(select(Role.code, Role.ver))}
+    return [RoleView(code, name, permissions, versions[code]) for code, name, permissions in roles(db)]
+
+
+def fixed_permissions(db: Session) -> frozenset[str]:
+    """What only the three administrators may do; no other role can hold it."""
+    return frozenset(db.scalars(select(RolePermission.permission).where(RolePermission.role.in_(list(ADMINISTRATORS)))))
+
+
+def set_role(db: Session, code: str, name: str, permissions: Sequence[str], seen: int | None = None) -> None:
+    """Makes a role or changes its permissions. The administrators' own kinds cannot be widened into clinical rights.
+
+    `seen` is the version that the screen showed, 0 for a new role; somebody else's change in between is not lost.
+    """
     house = house_of(db)
+    code = code.strip()
     unknown = [each for each in permissions if each not in house.modules.permissions]
     if unknown:
         raise Refused("staff.unknown_permission", f"没有权限 {unknown[0][:60]}", "请从列表中选择", "permissions")
@@ -196,12 +241,21 @@ def set_role(db: Session, code: str, name: str, permissions: Sequence[str]) -> N
         raise Refused("staff.fixed_role", f"“{ADMINISTRATORS[code]}”的权限由系统固定", "三权分立,不能修改", "code")
     if not code.replace("_", "").isalnum() or len(code) > 40 or not name.strip():
         raise Refused("staff.role_code", "角色编码只能由字母、数字和下划线组成,名称不能为空", "请修改后重试", "code")
+    fixed = sorted(fixed_permissions(db) & set(permissions))
+    if fixed:
+        text = house.modules.permissions.get(fixed[0], fixed[0])
+        raise Refused("staff.fixed_permission", f"权限“{text}”只属于管理员", "三权分立,请去掉该权限", "permissions")
     role = db.get(Role, code)
+    if seen == 0 and role is not None:
+        raise Refused("staff.role_exists", f"角色编码 {code} 已存在", "请换一个编码,或修改已有角色", "code")
+    if seen and (role is None or role.ver != seen):
+        raise Stale("该角色已被他人修改", "请刷新后核对最新内容再保存")
     if role is None:
         db.add(Role(code=code, name=name.strip(), ver=1))
         db.flush()
     else:
         role.name = name.strip()
+        flag_modified(role, "name")  # the version counts for the permissions too
     present = {each.permission: each for each in db.scalars(select(RolePermission).where(RolePermission.role == code))}
     for permission in set(permissions) - set(present):
         db.add(RolePermission(role=code, permission=permission))
@@ -215,12 +269,14 @@ def grant(db: Session, staff_id: UUID, role: str, department: str = "") -> UUID:
     house, actor = house_of(db), actor_of(db)
     staff = get(db, staff_id)
     if staff.kind != "staff":
-        raise Refused("staff.administrator", f"{KIND_NAMES[staff.kind]}不能同时拥有业务角色", "三权分立,请使用另外的账号", "role")
+        text = f"{KIND_NAMES[staff.kind]}不能同时拥有业务角色"
+        raise Refused("staff.administrator", text, "三权分立,请使用另外的账号", "role")
     if staff.id == actor.staff_id:
         raise Refused("staff.own_grant", "不能给自己授权", "请由另一位安全管理员操作")
     if db.get(Role, role) is None or role in ADMINISTRATORS:
         raise Refused("staff.unknown_role", f"没有角色 {role[:40]}", "请从列表中选择", "role")
-    held = db.scalar(select(Grant.id).where(Grant.staff_id == staff.id, Grant.role == role, Grant.site == staff.site, Grant.department == department))
+    same = (Grant.staff_id == staff.id, Grant.role == role, Grant.site == staff.site, Grant.department == department)
+    held = db.scalar(select(Grant.id).where(*same))
     if held:
         return held
     grant_id = house.ids.new()

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from exam.kit.house import house_of
 from exam.staff import accounts, rules
-from exam.staff.models import Grant, Role, Staff
+from exam.staff.models import Grant, PasswordHistory, Role, Staff
 from exam.staff.service import HASHER
 
 CAST: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
@@ -15,7 +15,8 @@ CAST: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
     ("qin", "覃丽华", "", "staff", (("desk_chief", ""), ("phlebotomist", ""))),
     ("wu", "吴建国", "主治医师", "staff", (("doctor", "GEN"), ("doctor", "MED"), ("doctor", "SUR"))),
     ("huang", "黄美玲", "主治医师", "staff", (("doctor", "EYE"), ("doctor", "ENT"), ("doctor", "DEN"), ("doctor", "GYN"))),
-    ("lu", "陆志强", "主治医师", "staff", (("doctor", "ECG"), ("doctor", "USG"), ("doctor", "RAD"), ("doctor", "FUN"), ("doctor", "AUD"))),
+    ("lu", "陆志强", "主治医师", "staff",
+     (("doctor", "ECG"), ("doctor", "USG"), ("doctor", "RAD"), ("doctor", "FUN"), ("doctor", "AUD"))),
     ("nong", "农秋月", "主管技师", "staff", (("doctor", "LAB"), ("doctor", "PAT"), ("doctor", "END"))),
     ("mo", "莫文斌", "医师", "staff", (("doctor", "TCM"), ("doctor", "OCC"), ("doctor", "MED"))),
     ("he", "何志远", "主治医师", "staff", (("chief", ""),)),
@@ -55,6 +56,7 @@ def make_staff(db: Session, password: str) -> list[tuple[str, str, str, bool]]:
             )
         )  # fmt: skip
         db.flush()
+        db.add(PasswordHistory(id=house.ids.new(), staff_id=staff_id, password_hash=hashed, at=now))
         for role, department in grants:
             if role in known_roles:
                 db.add(

@@ -119,8 +119,8 @@ class CodeForm(msgspec.Struct, forbid_unknown_fields=True):
 @web.get("/staff/signing", may=auth.SIGNED_IN)
 def show_signing(request: AnyRequest, db: web.Db, next: FromQuery[str] = "/") -> web.Page:
     """Whether the signing window is open, and the form that opens it."""
-    window = service.signing_window(db)
-    return web.page(db, "exam/staff_signing.html", window=window, next=web_path(next), limits=service.signing_limits(house_of(db)))
+    values = {"window": service.signing_window(db), "next": web_path(next), "limits": service.signing_limits(house_of(db))}
+    return web.page(db, "exam/staff_signing.html", **values)
 
 
 @web.post("/staff/signing", may=auth.SIGNED_IN)
@@ -140,8 +140,8 @@ def open_window(db: web.Db, code: str) -> Any:
 
 def web_path(text: str) -> str:
     """A way back inside this system; anything that could lead elsewhere becomes the home page."""
-    is_inside = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable() and len(text) <= 300
-    return text if is_inside else "/"
+    is_inside = text.startswith("/") and not text.startswith("//") and "\\" not in text
+    return text if is_inside and text.isprintable() and len(text) <= 300 else "/"
 
 
 routes = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from datetime import datetime, timedelta
+from importlib.resources import files
 from uuid import UUID
 
 import msgspec
@@ -57,7 +58,8 @@ def sign_in(house: House, login: str, password: str, code: str, terminal: str) -
             ).all()
             if rules.locked_until(failures, now, limits):
                 raise Refused("auth.locked", "登录失败次数过多,账号已临时锁定", "请 15 分钟后再试,或联系系统管理员", "login")
-    is_right = _is_password(staff.password_hash if staff else _unknown_hash(house), password) and staff is not None and staff.active
+    is_same = _is_password(staff.password_hash if staff else _unknown_hash(house), password)
+    is_right = is_same and staff is not None and staff.active
     if is_right and staff and staff.password_must_change and staff.password_expires_at and staff.password_expires_at < now:
         is_right = False
     with house.unit(None) as db:
@@ -130,8 +132,7 @@ def authenticate(db: Session, token: str) -> Actor:
         raise NotSignedIn
     session, staff = row
     now = house.clock.now()
-    limits = rules.SessionLimits(idle=timedelta(minutes=house.settings.idle_minutes if house.settings else 15))
-    if not staff.active or not rules.is_session_alive(session.created_at, session.last_seen_at, now, limits):
+    if not staff.active or not rules.is_session_alive(session.created_at, session.last_seen_at, now, session_limits(house)):
         raise NotSignedIn
     if now - session.last_seen_at >= TOUCH_AFTER:
         touched = update(SignIn).where(SignIn.token_hash == session.token_hash).values(last_seen_at=now)
@@ -161,14 +162,54 @@ def password_profile(house: House) -> rules.PasswordProfile:
 
 
 def _must_change(house: House, staff: Staff) -> bool:
-    aged = rules.password_age(staff.password_changed_at, house.clock.now(), password_profile(house)) == rules.PasswordAge.EXPIRED
-    return staff.password_must_change or aged
+    age = rules.password_age(staff.password_changed_at, house.clock.now(), password_profile(house))
+    return staff.password_must_change or age == rules.PasswordAge.EXPIRED
 
 
 def sign_out(db: Session) -> None:
     """Ends the actor's session on the server."""
     db.execute(delete(SignIn).where(SignIn.token_hash == actor_of(db).session_id))
     audit.note(db, "auth.sign_out", subject=f"staff:{actor_of(db).login}")
+
+
+class LiveSession(msgspec.Struct, frozen=True):
+    """Where somebody is signed in: since when, last seen, from which address."""
+
+    created_at: datetime
+    last_seen_at: datetime
+    terminal: str
+
+
+def session_limits(house: House) -> rules.SessionLimits:
+    """How long sessions of this installation live."""
+    if not house.settings:
+        return rules.SESSION_LIMITS
+    return rules.SessionLimits(
+        idle=timedelta(minutes=house.settings.idle_minutes), absolute=timedelta(hours=house.settings.absolute_hours)
+    )
+
+
+def sessions_of(db: Session, staff_id: UUID) -> list[LiveSession]:
+    """An account's live sessions, the latest first."""
+    house = house_of(db)
+    limits, now = session_limits(house), house.clock.now()
+    rows = db.scalars(select(SignIn).where(SignIn.staff_id == staff_id).order_by(SignIn.last_seen_at.desc()))
+    return [
+        LiveSession(row.created_at, row.last_seen_at, row.terminal)
+        for row in rows
+        if rules.is_session_alive(row.created_at, row.last_seen_at, now, limits)
+    ]
+
+
+def count_sessions(db: Session) -> dict[UUID, int]:
+    """How many live sessions each account has."""
+    house = house_of(db)
+    limits, now = session_limits(house), house.clock.now()
+    found: dict[UUID, int] = {}
+    for row in db.execute(select(SignIn.staff_id, SignIn.created_at, SignIn.last_seen_at)):
+        if rules.is_session_alive(row.created_at, row.last_seen_at, now, limits):
+            found[row.staff_id] = found.get(row.staff_id, 0) + 1
+    return found
 
 
 def end_sessions(db: Session, staff_id: UUID) -> None:
@@ -193,10 +234,14 @@ def set_password(db: Session, staff: Staff, new: str, *, must_change: bool, expi
     house = house_of(db)
     if not must_change:
         earlier = db.scalars(
-            select(PasswordHistory.password_hash).where(PasswordHistory.staff_id == staff.id).order_by(PasswordHistory.id.desc()).limit(5)
+            select(PasswordHistory.password_hash)
+            .where(PasswordHistory.staff_id == staff.id)
+            .order_by(PasswordHistory.id.desc())
+            .limit(5)
         ).all()
         rules.check_password(
-            new, password_profile(house), words=rules.forbidden_words(staff.login, staff.name, ""), common=common_passwords(house),
+            new, password_profile(house), words=rules.forbidden_words(staff.login, staff.name, "", tuple(hospital_words(house))),
+            common=common_passwords(house),
             is_recent=lambda word: any(_is_password(each, word) for each in (staff.password_hash, *earlier)),
         )  # fmt: skip
     staff.password_hash = HASHER.hash(new)
@@ -208,12 +253,18 @@ def set_password(db: Session, staff: Staff, new: str, *, must_change: bool, expi
 
 def common_passwords(house: House) -> frozenset[str]:
     """The list of common passwords, read once."""
-    from importlib.resources import files
+    return _word_list(house, "common_passwords")
 
-    if "common_passwords" not in house.cache:
-        text = files("exam.staff").joinpath("common_passwords.txt").read_text(encoding="utf-8")
-        house.cache["common_passwords"] = rules.parse_common(text)
-    found: frozenset[str] = house.cache["common_passwords"]
+
+def hospital_words(house: House) -> frozenset[str]:
+    """Words of the hospital that no password may contain, read once."""
+    return _word_list(house, "hospital_words")
+
+
+def _word_list(house: House, name: str) -> frozenset[str]:
+    if name not in house.cache:
+        house.cache[name] = rules.parse_common(files("exam.staff").joinpath(f"{name}.txt").read_text(encoding="utf-8"))
+    found: frozenset[str] = house.cache[name]
     return found
 
 
@@ -257,7 +308,7 @@ def signing_window(db: Session) -> SigningWindow:
     until = signing_until(db)
     left = db.scalar(select(SignIn.signing_left).where(SignIn.token_hash == actor_of(db).session_id)) if until else 0
     staff = db.get_one(Staff, actor_of(db).staff_id)
-    return SigningWindow(bool(staff.totp_secret and secret_of(house_of(db), staff)), until, left or 0)
+    return SigningWindow(bool(staff.totp_secret), until, left or 0)
 
 
 def open_signing_window(house: House, actor: Actor, code: str, terminal: str) -> datetime:
@@ -268,7 +319,8 @@ def open_signing_window(house: House, actor: Actor, code: str, terminal: str) ->
     subject = f"code:{actor.login}"
     with house.unit(actor) as db:
         db.info["terminal"] = terminal
-        failures = db.scalars(select(SignInFailure.at).where(SignInFailure.subject == subject, SignInFailure.at >= now - timedelta(hours=1))).all()
+        lately = SignInFailure.at >= now - timedelta(hours=1)
+        failures = db.scalars(select(SignInFailure.at).where(SignInFailure.subject == subject, lately)).all()
         if rules.locked_until(failures, now):
             raise Refused("auth.locked", "动态码错误次数过多,签名已临时锁定", "请 15 分钟后再试", "code")
         staff = db.get_one(Staff, actor.staff_id)
@@ -276,7 +328,8 @@ def open_signing_window(house: House, actor: Actor, code: str, terminal: str) ->
         minutes, left = signing_limits(house)
         until = now + timedelta(minutes=minutes)
         if is_right:
-            db.execute(update(SignIn).where(SignIn.token_hash == actor.session_id).values(signing_until=until, signing_left=left))
+            own = update(SignIn).where(SignIn.token_hash == actor.session_id)
+            db.execute(own.values(signing_until=until, signing_left=left))
             db.execute(delete(SignInFailure).where(SignInFailure.subject == subject))
         else:
             db.add(SignInFailure(id=house.ids.new(), subject=subject, at=now, reason="code"))
@@ -302,7 +355,9 @@ def use_signature(db: Session) -> None:
     won = db.execute(
         update(SignIn)
         .where(
-            SignIn.token_hash == actor_of(db).session_id, SignIn.signing_left > 0, SignIn.signing_until > house_of(db).clock.now()
+            SignIn.token_hash == actor_of(db).session_id,
+            SignIn.signing_left > 0,
+            SignIn.signing_until > house_of(db).clock.now(),
         )
         .values(signing_left=SignIn.signing_left - 1)
     )  # fmt: skip

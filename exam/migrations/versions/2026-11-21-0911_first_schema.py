@@ -58,9 +58,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("changed_by", sa.String(), nullable=False),
         sa.Column("changed_at", exam.kit.db.UtcTime(timezone=True), nullable=False),
-        sa.CheckConstraint(
-            "kind in ('department', 'item', 'group', 'package', 'tube')", name=op.f("ck_exam_catalog_entry_kind")
-        ),
+        sa.CheckConstraint("kind in ('department', 'item', 'group', 'package', 'tube')", name=op.f("ck_exam_catalog_entry_kind")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exam_catalog_entry")),
     )
     op.create_index("ix_exam_catalog_entry_revision", "exam_catalog_entry", ["revision"], unique=False)
@@ -84,12 +82,49 @@ def upgrade() -> None:
     )
     op.create_index("ix_exam_event_visit", "exam_event", ["visit_id", "at"], unique=False)
     op.create_table(
+        "exam_idempotency_key",
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("request_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("actor", "key", name=op.f("pk_exam_idempotency_key")),
+    )
+    op.create_index(op.f("ix_exam_idempotency_key_at"), "exam_idempotency_key", ["at"], unique=False)
+    op.create_table(
         "exam_job_run",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("due_at", exam.kit.db.UtcTime(timezone=True), nullable=False),
         sa.Column("last_error", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_exam_job_run")),
     )
+    op.create_table(
+        "exam_knowledge_revision",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exam_knowledge_revision")),
+    )
+    op.create_table(
+        "exam_knowledge_rule",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("valid_from", sa.Date(), nullable=False),
+        sa.Column("approved", sa.Boolean(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.CheckConstraint("kind in ('rule', 'merge')", name=op.f("ck_exam_knowledge_rule_kind")),
+        sa.CheckConstraint("version > 0", name=op.f("ck_exam_knowledge_rule_version")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_exam_knowledge_rule")),
+        sa.UniqueConstraint("code", "version", name=op.f("uq_exam_knowledge_rule_code_version")),
+    )
+    op.create_index("ix_exam_knowledge_rule_revision", "exam_knowledge_rule", ["revision"], unique=False)
     op.create_table(
         "exam_organization",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -156,6 +191,30 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exam_staff")),
         sa.UniqueConstraint("id", "kind", name=op.f("uq_exam_staff_id_kind")),
         sa.UniqueConstraint("login", name=op.f("uq_exam_staff_login")),
+    )
+    op.create_table(
+        "registration_day_capacity",
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("capacity", sa.Integer(), nullable=False),
+        sa.Column("ver", sa.Integer(), nullable=False),
+        sa.CheckConstraint("capacity between 0 and 5000", name=op.f("ck_registration_day_capacity_capacity")),
+        sa.PrimaryKeyConstraint("site", "day", name=op.f("pk_registration_day_capacity")),
+    )
+    op.create_table(
+        "registration_desk_setting",
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("default_capacity", sa.Integer(), nullable=False),
+        sa.Column("ver", sa.Integer(), nullable=False),
+        sa.CheckConstraint("default_capacity between 0 and 5000", name=op.f("ck_registration_desk_setting_capacity")),
+        sa.PrimaryKeyConstraint("site", name=op.f("pk_registration_desk_setting")),
+    )
+    op.create_table(
+        "reporting_setting",
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("is_issued_automatically", sa.Boolean(), nullable=False),
+        sa.Column("ver", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("site", name=op.f("pk_reporting_setting")),
     )
     op.create_table(
         "exam_grant",
@@ -309,6 +368,69 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_billing_window_payment_visit_id"), "billing_window_payment", ["visit_id"], unique=False)
     op.create_table(
+        "chief_review_review",
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("author_id", sa.Uuid(), nullable=True),
+        sa.Column("author", sa.String(), nullable=False),
+        sa.Column("is_rereview", sa.Boolean(), nullable=False),
+        sa.Column("attention", sa.Text(), nullable=False),
+        sa.Column("started_at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("ver", sa.Integer(), nullable=False),
+        sa.CheckConstraint("state in ('open', 'first_signed', 'final')", name=op.f("ck_chief_review_review_state")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_chief_review_review_visit_id")),
+        sa.PrimaryKeyConstraint("visit_id", name=op.f("pk_chief_review_review")),
+    )
+    op.create_index("ix_chief_review_review_state", "chief_review_review", ["site", "state", "is_rereview"], unique=False)
+    op.create_table(
+        "chief_review_signature",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("staff_id", sa.Uuid(), nullable=True),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("title", sa.String(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("undoes", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.CheckConstraint("level in ('first', 'final')", name=op.f("ck_chief_review_signature_level")),
+        sa.CheckConstraint("undoes is null or reason <> ''", name=op.f("ck_chief_review_signature_reason")),
+        sa.CheckConstraint("undoes is not null or staff_id is not null", name=op.f("ck_chief_review_signature_signer")),
+        sa.ForeignKeyConstraint(["undoes"], ["chief_review_signature.id"], name=op.f("fk_chief_review_signature_undoes")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_chief_review_signature_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chief_review_signature")),
+        sa.UniqueConstraint("undoes", name=op.f("uq_chief_review_signature_undoes")),
+        sa.UniqueConstraint("visit_id", "number", name=op.f("uq_chief_review_signature_visit_id_number")),
+    )
+    op.create_table(
+        "chief_review_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("parent", sa.Uuid(), nullable=True),
+        sa.Column("lines", sa.Text(), nullable=False),
+        sa.Column("is_nothing_abnormal", sa.Boolean(), nullable=False),
+        sa.Column("removed", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("basis", sa.String(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.CheckConstraint("number > 0", name=op.f("ck_chief_review_version_number")),
+        sa.ForeignKeyConstraint(["parent"], ["chief_review_version.id"], name=op.f("fk_chief_review_version_parent")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_chief_review_version_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chief_review_version")),
+        sa.UniqueConstraint("parent", name=op.f("uq_chief_review_version_parent")),
+        sa.UniqueConstraint("visit_id", "number", name=op.f("uq_chief_review_version_visit_id_number")),
+    )
+    op.create_table(
         "exam_milestone",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -380,6 +502,105 @@ def upgrade() -> None:
     )
     op.create_index("ix_exam_visit_board_day", "exam_visit_board", ["site", "exam_on", "state"], unique=False)
     op.create_index("ix_exam_visit_board_state", "exam_visit_board", ["site", "state", "sections_done_at"], unique=False)
+    op.create_table(
+        "registration_print",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("copies", sa.Integer(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.CheckConstraint("kind in ('guide_sheet', 'label', 'request_form')", name=op.f("ck_registration_print_kind")),
+        sa.CheckConstraint("copies > 0", name=op.f("ck_registration_print_copies")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_registration_print_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registration_print")),
+    )
+    op.create_index("ix_registration_print_visit", "registration_print", ["visit_id", "kind"], unique=False)
+    op.create_table(
+        "reporting_fact",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("version_number", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("undoes", sa.Uuid(), nullable=True),
+        sa.CheckConstraint(
+            "kind in ('issued', 'delivered', 'recalled', 'superseded', 'not_current')", name=op.f("ck_reporting_fact_kind")
+        ),
+        sa.ForeignKeyConstraint(["undoes"], ["reporting_fact.id"], name=op.f("fk_reporting_fact_undoes")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_reporting_fact_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reporting_fact")),
+        sa.UniqueConstraint("undoes", name=op.f("uq_reporting_fact_undoes")),
+    )
+    op.create_index(op.f("ix_reporting_fact_visit_id"), "reporting_fact", ["visit_id"], unique=False)
+    op.create_table(
+        "reporting_issue_request",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("batch_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("asked_by", sa.Uuid(), nullable=True),
+        sa.Column("asked_by_login", sa.String(), nullable=False),
+        sa.Column("asked_by_name", sa.String(), nullable=False),
+        sa.Column("asked_at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("done_at", exam.kit.db.UtcTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_reporting_issue_request_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reporting_issue_request")),
+    )
+    op.create_index(op.f("ix_reporting_issue_request_batch_id"), "reporting_issue_request", ["batch_id"], unique=False)
+    op.create_index(op.f("ix_reporting_issue_request_visit_id"), "reporting_issue_request", ["visit_id"], unique=False)
+    op.create_table(
+        "reporting_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("document_digest", sa.String(), nullable=False),
+        sa.Column("drawn_sha256", sa.String(), nullable=False),
+        sa.Column("pdf_sha256", sa.String(), nullable=False),
+        sa.Column("pdf_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("review_version", sa.Integer(), nullable=False),
+        sa.Column("manifest", sa.Text(), nullable=False),
+        sa.Column("signed_at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("issued_by", sa.Uuid(), nullable=True),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.CheckConstraint("kind in ('main', 'supplement')", name=op.f("ck_reporting_version_kind")),
+        sa.CheckConstraint("number > 0", name=op.f("ck_reporting_version_number")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_reporting_version_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reporting_version")),
+        sa.UniqueConstraint("visit_id", "number", "kind", name=op.f("uq_reporting_version_visit_id_number_kind")),
+    )
+    op.create_index("ix_reporting_version_signed", "reporting_version", ["kind", "signed_at"], unique=False)
+    op.create_index(op.f("ix_reporting_version_visit_id"), "reporting_version", ["visit_id"], unique=False)
+    op.create_table(
+        "results_record",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("site", sa.String(), nullable=False),
+        sa.Column("department", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version_id", sa.Uuid(), nullable=True),
+        sa.Column("values_id", sa.Uuid(), nullable=True),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("doctor_id", sa.Uuid(), nullable=True),
+        sa.Column("doctor", sa.String(), nullable=False),
+        sa.Column("verified_at", exam.kit.db.UtcTime(timezone=True), nullable=True),
+        sa.Column("ver", sa.Integer(), nullable=False),
+        sa.CheckConstraint(
+            "(state in ('verified', 'locked')) = (verified_at is not null)", name=op.f("ck_results_record_verified")
+        ),
+        sa.CheckConstraint("state in ('open', 'saved', 'verified', 'locked')", name=op.f("ck_results_record_state")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_results_record_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_results_record")),
+        sa.UniqueConstraint("visit_id", "department", name=op.f("uq_results_record_visit_id_department")),
+    )
     op.create_table(
         "billing_charge",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -463,11 +684,63 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tube_id", "line_id", name=op.f("pk_exam_tube_line")),
     )
     op.create_index(op.f("ix_exam_tube_line_line_id"), "exam_tube_line", ["line_id"], unique=False)
+    op.create_table(
+        "results_version",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("record_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("parent", sa.Uuid(), nullable=True),
+        sa.Column("base", sa.Integer(), nullable=False),
+        sa.Column("values_id", sa.Uuid(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
+        sa.Column("at", exam.kit.db.UtcTime(timezone=True), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.CheckConstraint("kind in ('entered', 'imported', 'verified', 'reopened')", name=op.f("ck_results_version_kind")),
+        sa.CheckConstraint("number > 0", name=op.f("ck_results_version_number")),
+        sa.ForeignKeyConstraint(["parent"], ["results_version.id"], name=op.f("fk_results_version_parent")),
+        sa.ForeignKeyConstraint(["record_id"], ["results_record.id"], name=op.f("fk_results_version_record_id")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_results_version_visit_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_results_version")),
+        sa.UniqueConstraint("parent", name=op.f("uq_results_version_parent")),
+        sa.UniqueConstraint("record_id", "number", name=op.f("uq_results_version_record_id_number")),
+    )
+    op.create_index(op.f("ix_results_version_visit_id"), "results_version", ["visit_id"], unique=False)
+    op.create_table(
+        "results_value",
+        sa.Column("version_id", sa.Uuid(), nullable=False),
+        sa.Column("item_code", sa.String(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("raw", sa.Text(), nullable=False),
+        sa.Column("raw_unit", sa.String(), nullable=False),
+        sa.Column("choices", sa.Text(), nullable=False),
+        sa.Column("comparator", sa.String(), nullable=False),
+        sa.Column("number_text", sa.String(), nullable=False),
+        sa.Column("unit", sa.String(), nullable=False),
+        sa.Column("flag", sa.String(), nullable=False),
+        sa.Column("range_text", sa.String(), nullable=False),
+        sa.Column("low", sa.String(), nullable=False),
+        sa.Column("high", sa.String(), nullable=False),
+        sa.Column("judged_by", sa.String(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.CheckConstraint("judged_by in ('catalog', 'delivered')", name=op.f("ck_results_value_judged_by")),
+        sa.ForeignKeyConstraint(["version_id"], ["results_version.id"], name=op.f("fk_results_value_version_id")),
+        sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_results_value_visit_id")),
+        sa.PrimaryKeyConstraint("version_id", "item_code", name=op.f("pk_results_value")),
+    )
+    op.create_index("ix_results_value_visit", "results_value", ["visit_id", "item_code"], unique=False)
     # ### end Alembic commands ###
 
 
 def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
+    op.drop_index("ix_results_value_visit", table_name="results_value")
+    op.drop_table("results_value")
+    op.drop_index(op.f("ix_results_version_visit_id"), table_name="results_version")
+    op.drop_table("results_version")
     op.drop_index(op.f("ix_exam_tube_line_line_id"), table_name="exam_tube_line")
     op.drop_table("exam_tube_line")
     op.drop_index(op.f("ix_exam_tube_fact_visit_id"), table_name="exam_tube_fact")
@@ -481,6 +754,17 @@ def downgrade() -> None:
     op.drop_table("exam_line_board")
     op.drop_index(op.f("ix_billing_charge_visit_id"), table_name="billing_charge")
     op.drop_table("billing_charge")
+    op.drop_table("results_record")
+    op.drop_index(op.f("ix_reporting_version_visit_id"), table_name="reporting_version")
+    op.drop_index("ix_reporting_version_signed", table_name="reporting_version")
+    op.drop_table("reporting_version")
+    op.drop_index(op.f("ix_reporting_issue_request_visit_id"), table_name="reporting_issue_request")
+    op.drop_index(op.f("ix_reporting_issue_request_batch_id"), table_name="reporting_issue_request")
+    op.drop_table("reporting_issue_request")
+    op.drop_index(op.f("ix_reporting_fact_visit_id"), table_name="reporting_fact")
+    op.drop_table("reporting_fact")
+    op.drop_index("ix_registration_print_visit", table_name="registration_print")
+    op.drop_table("registration_print")
     op.drop_index("ix_exam_visit_board_state", table_name="exam_visit_board")
     op.drop_index("ix_exam_visit_board_day", table_name="exam_visit_board")
     op.drop_table("exam_visit_board")
@@ -490,6 +774,10 @@ def downgrade() -> None:
     op.drop_table("exam_order_line")
     op.drop_index(op.f("ix_exam_milestone_visit_id"), table_name="exam_milestone")
     op.drop_table("exam_milestone")
+    op.drop_table("chief_review_version")
+    op.drop_table("chief_review_signature")
+    op.drop_index("ix_chief_review_review_state", table_name="chief_review_review")
+    op.drop_table("chief_review_review")
     op.drop_index(op.f("ix_billing_window_payment_visit_id"), table_name="billing_window_payment")
     op.drop_table("billing_window_payment")
     op.drop_index(op.f("ix_exam_visit_person_id"), table_name="exam_visit")
@@ -513,6 +801,9 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_exam_password_history_staff_id"), table_name="exam_password_history")
     op.drop_table("exam_password_history")
     op.drop_table("exam_grant")
+    op.drop_table("reporting_setting")
+    op.drop_table("registration_desk_setting")
+    op.drop_table("registration_day_capacity")
     op.drop_table("exam_staff")
     op.drop_index("ix_exam_sign_in_failure", table_name="exam_sign_in_failure")
     op.drop_table("exam_sign_in_failure")
@@ -522,7 +813,12 @@ def downgrade() -> None:
     op.drop_table("exam_outbox")
     op.drop_index("ix_exam_organization_pinyin", table_name="exam_organization")
     op.drop_table("exam_organization")
+    op.drop_index("ix_exam_knowledge_rule_revision", table_name="exam_knowledge_rule")
+    op.drop_table("exam_knowledge_rule")
+    op.drop_table("exam_knowledge_revision")
     op.drop_table("exam_job_run")
+    op.drop_index(op.f("ix_exam_idempotency_key_at"), table_name="exam_idempotency_key")
+    op.drop_table("exam_idempotency_key")
     op.drop_index("ix_exam_event_visit", table_name="exam_event")
     op.drop_table("exam_event")
     op.drop_table("exam_catalog_revision")

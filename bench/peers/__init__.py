@@ -1,0 +1,1 @@
+"""The peers: the same rows and durability without our house, written as their own documentation would."""

@@ -1,0 +1,85 @@
+"""Chief review's tables: the review of a visit, its append-only versions, and the append-only signatures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from exam.kit.db import Model
+
+
+class ReviewRow(Model):
+    """The review of one visit. `version` is the number of its last version; the author is who wrote that one."""
+
+    __tablename__ = "chief_review_review"
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("exam_visit.id"), primary_key=True)
+    site: Mapped[str]
+    state: Mapped[str]
+    version: Mapped[int]
+    author_id: Mapped[UUID | None]
+    author: Mapped[str]
+    is_rereview: Mapped[bool]
+    attention: Mapped[str] = mapped_column(Text)
+    started_at: Mapped[datetime]
+    ver: Mapped[int] = mapped_column()
+
+    __table_args__ = (
+        CheckConstraint("state in ('open', 'first_signed', 'final')", name="state"),
+        Index("ix_chief_review_review_state", "site", "state", "is_rereview"),
+    )
+    __mapper_args__ = {"version_id_col": ver}  # noqa: RUF012
+
+
+class ReviewVersion(Model):
+    """One version of a review. `lines` and `removed` are JSON; `digest` is of the lines, `basis` of the results they rest on."""
+
+    __tablename__ = "chief_review_version"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("exam_visit.id"))
+    number: Mapped[int]
+    parent: Mapped[UUID | None] = mapped_column(ForeignKey("chief_review_version.id"), unique=True)
+    lines: Mapped[str] = mapped_column(Text)
+    is_nothing_abnormal: Mapped[bool]
+    removed: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str]
+    basis: Mapped[str]
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str]
+    reason: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (UniqueConstraint("visit_id", "number"), CheckConstraint("number > 0", name="number"))
+
+
+class ReviewSignature(Model):
+    """A doctor's signature under one version, or the undoing of one. `digest` is of what the screen showed."""
+
+    __tablename__ = "chief_review_signature"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("exam_visit.id"))
+    number: Mapped[int]
+    level: Mapped[str]
+    version: Mapped[int]
+    digest: Mapped[str]
+    basis: Mapped[str]
+    staff_id: Mapped[UUID | None]
+    name: Mapped[str]
+    title: Mapped[str]
+    at: Mapped[datetime]
+    undoes: Mapped[UUID | None] = mapped_column(ForeignKey("chief_review_signature.id"), unique=True)
+    reason: Mapped[str] = mapped_column(Text)
+
+    __table_args__ = (
+        UniqueConstraint("visit_id", "number"),
+        CheckConstraint("level in ('first', 'final')", name="level"),
+        CheckConstraint("undoes is not null or staff_id is not null", name="signer"),
+        CheckConstraint("undoes is null or reason <> ''", name="reason"),
+    )

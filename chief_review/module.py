@@ -1,0 +1,35 @@
+"""What chief review brings: the queue, the reviewer's desk, two signatures, and what must hold of all reviews."""
+
+from __future__ import annotations
+
+from chief_review import api, pages, service, verify
+from exam.kit.module import MenuEntry, Module
+from results.facts import RecordReopened, ResultStored
+
+module = Module(
+    name="chief_review",
+    title="主检",
+    needs=("exam", "results"),
+    # One router: Litestar 2.25 prepares a handler once more when a second method joins its path later, and breaks it.
+    routes=(*pages.routes, *api.routes),
+    permissions={
+        "chief_review.queue": "查看主检队列与主检内容",
+        "chief_review.write": "书写主检结论",
+        "chief_review.sign_first": "初审签名",
+        "chief_review.sign_final": "终审签名",
+        "chief_review.undo": "撤销初审、终审",
+        "chief_review.return": "退回科室",
+    },
+    roles={
+        "chief": (
+            "主检医师",
+            (
+                "chief_review.queue", "chief_review.write", "chief_review.sign_first", "chief_review.sign_final",
+                "chief_review.undo", "chief_review.return",
+            ),
+        ),
+    },
+    listeners=((RecordReopened, service.on_record_reopened), (ResultStored, service.on_result_stored)),
+    menu=(MenuEntry("主检", "/chief", "chief_review.queue", "clipboard-check", 40),),
+    invariants=verify.INVARIANTS,
+)  # fmt: skip

@@ -1,0 +1,107 @@
+// The reviewer's desk: moving, adding and deleting lines, switching between results, never signing over unsaved text.
+//
+//   li[data-line]          one conclusion; Alt+ArrowUp and Alt+ArrowDown move the one that has the focus
+//   button[data-move]      moves its line by -1 or 1        button[data-remove-line]   deletes its line and saves
+//   button[data-add-line]  a new line from #new-line        button[data-pane]          shows one pane of results
+//   [data-needs-saved]     asks to save first               [data-opens="id"]          opens a dialog with the page
+"use strict";
+
+const UNSAVED_TEXT = "有未保存的修改,请先按 F2 保存";
+let newLines = 0;
+
+const reviewForm = () => document.getElementById("review-form");
+const lines = () => [...document.querySelectorAll("[data-lines] > [data-line]")];
+
+function markUnsaved() {
+  const form = reviewForm();
+  if (form) form.dataset.dirty = "";
+}
+
+function renumber() {
+  lines().forEach((line, index) => { line.querySelector("[data-number]").textContent = index + 1; });
+}
+
+function moveLine(line, step) {
+  const other = step < 0 ? line.previousElementSibling : line.nextElementSibling;
+  if (!other) return;
+  const focused = document.activeElement;
+  if (step < 0) other.before(line);
+  else other.after(line);
+  focused?.focus({ preventScroll: true });
+  line.scrollIntoView({ block: "nearest" });
+  renumber();
+  markUnsaved();
+}
+
+function addLine() {
+  const template = document.getElementById("new-line");
+  if (!template) return;
+  newLines += 1;
+  const line = template.content.firstElementChild.cloneNode(true);
+  for (const name of ["id", "for", "aria-describedby", "data-problem-for"]) {
+    line.querySelectorAll(`[${name}]`).forEach((element) => element.setAttribute(name, element.getAttribute(name).replaceAll("-new", `-new${newLines}`)));
+  }
+  line.id = `line-new${newLines}`;
+  document.querySelector("[data-lines]").append(line);
+  renumber();
+  markUnsaved();
+  line.scrollIntoView({ block: "nearest" });
+  line.querySelector('[name="text"]').focus();
+}
+
+function removeLine(line) {
+  const next = line.nextElementSibling || line.previousElementSibling;
+  const isStored = line.querySelector('[name="key"]').value !== "";
+  line.remove();
+  renumber();
+  next?.querySelector('[name="text"]')?.focus({ preventScroll: true });
+  markUnsaved();
+  // A line that is not finished yet keeps the form from being saved; the deletion is then saved with it.
+  if (isStored && lines().every((each) => each.querySelector('[name="text"]').value.trim())) {
+    reviewForm().requestSubmit(reviewForm().querySelector("[data-save]"));
+  }
+}
+
+let shownPane = "abnormal";
+
+function showPane(name) {
+  shownPane = name;
+  document.querySelectorAll("[data-pane]").forEach((tab) => {
+    const isShown = tab.dataset.pane === name;
+    tab.setAttribute("aria-selected", isShown);
+    const pane = document.getElementById(tab.getAttribute("aria-controls"));
+    if (pane) pane.hidden = !isShown;
+  });
+}
+
+document.addEventListener("keydown", (event) => {
+  if (!event.altKey || event.ctrlKey || !["ArrowUp", "ArrowDown"].includes(event.key)) return;
+  const line = event.target.closest?.("[data-line]");
+  if (!line) return;
+  event.preventDefault();
+  moveLine(line, event.key === "ArrowUp" ? -1 : 1);
+});
+
+// Capturing: the shared listener would open the dialog before we could say no.
+document.addEventListener("click", (event) => {
+  if (!event.target.closest?.("[data-needs-saved]") || reviewForm()?.dataset.dirty === undefined) return;
+  event.stopPropagation();
+  event.preventDefault();
+  window.exam.showText(UNSAVED_TEXT);
+}, true);
+
+document.addEventListener("click", (event) => {
+  const target = event.target instanceof Element ? event.target : null;
+  const line = target?.closest("[data-line]");
+  if (target?.closest("[data-move]")) moveLine(line, Number(target.closest("[data-move]").dataset.move));
+  else if (target?.closest("[data-remove-line]")) removeLine(line);
+  else if (target?.closest("[data-add-line]")) addLine();
+  else if (target?.closest("[data-pane]")) showPane(target.closest("[data-pane]").dataset.pane);
+});
+
+document.addEventListener("reviewSaved", () => window.exam.toast("已保存"));
+document.addEventListener("htmx:afterSettle", () => showPane(shownPane));
+document.addEventListener("DOMContentLoaded", () => {
+  const opener = document.querySelector("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+});

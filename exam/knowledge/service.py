@@ -1,0 +1,159 @@
+"""The rule store: which rules hold on a day, a new version of a rule, its history, and the starter book."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from exam.catalog import service as catalog
+from exam.kit import audit
+from exam.kit.clock import day_of
+from exam.kit.db import insert_rows
+from exam.kit.errors import BadInput, NotFound, Refused
+from exam.kit.house import actor_of, house_of
+from exam.knowledge import rules, starter
+from exam.knowledge.facts import Merge, Rule, RuleBook
+from exam.knowledge.models import KnowledgeRevision, KnowledgeRule
+from exam.knowledge.rules import CompiledRules
+
+Entry = Rule | Merge
+
+_KEPT = 24
+_REVISION = select(KnowledgeRevision.revision).where(KnowledgeRevision.id == 1)
+
+
+class RuleVersion(msgspec.Struct, frozen=True):
+    """One kept version of a rule or merge: what it says, since when, who wrote it and why."""
+
+    code: str
+    version: int
+    revision: int
+    valid_from: date
+    approved: bool
+    source: str
+    reason: str
+    author: str
+    at: datetime
+    entry: Entry
+
+
+def revision(db: Session) -> int:
+    """The rule store's present revision; 0 for an empty one."""
+    return db.scalar(_REVISION) or 0
+
+
+def rules_in_force(db: Session, on: date) -> CompiledRules:
+    """The rules that hold on a day, as known now, ready to be asked. Each process keeps a few by revision and day."""
+    kept: dict[tuple[int, date], CompiledRules] = house_of(db).cache.setdefault("rules", {})
+    key = (revision(db), on)
+    found = kept.get(key)
+    if found is None:
+        found = CompiledRules(_book(db, *key))
+        while len(kept) >= _KEPT:
+            kept.pop(next(iter(kept)), None)
+        kept[key] = found
+    return found
+
+
+def _book(db: Session, at_revision: int, on: date) -> RuleBook:
+    """The newest version of each rule and merge that began by that day; the order is the book's."""
+    statement = (
+        select(KnowledgeRule.kind, KnowledgeRule.code, KnowledgeRule.body)
+        .where(KnowledgeRule.revision <= at_revision, KnowledgeRule.valid_from <= on)
+        .order_by(KnowledgeRule.position, KnowledgeRule.valid_from, KnowledgeRule.version)
+    )
+    bodies: dict[str, tuple[str, str]] = {}
+    for kind, code, body in db.execute(statement):
+        bodies[code] = (kind, body)
+    return RuleBook(
+        rules=tuple(msgspec.json.decode(body, type=Rule) for kind, body in bodies.values() if kind == "rule"),
+        merges=tuple(msgspec.json.decode(body, type=Merge) for kind, body in bodies.values() if kind == "merge"),
+    )
+
+
+def publish(db: Session, entries: Sequence[Entry], *, valid_from: date, reason: str) -> int:
+    """Stores the next version of each rule or merge, effective from a day, as one new revision. Returns the revision.
+
+    Version numbers are given here. Refuses a change without a reason, a rule whose own examples fail, and a book that
+    would not hold together; nothing already stored is changed.
+    """
+    if not reason.strip():
+        raise Refused("knowledge.reason_missing", "修改规则必须填写原因", "请填写修改原因", "reason")
+    codes = [entry.code for entry in entries]
+    newest, place_of = func.max(KnowledgeRule.version), func.min(KnowledgeRule.position)
+    stored = select(KnowledgeRule.code, newest.label("version"), place_of.label("position")).where(KnowledgeRule.code.in_(codes))
+    known = {row.code: row for row in db.execute(stored.group_by(KnowledgeRule.code))}
+    next_place = (db.scalar(select(func.max(KnowledgeRule.position))) or 0) + 1
+    placed: list[tuple[int, Entry]] = []
+    for number, entry in enumerate(entries):
+        before = known.get(entry.code)
+        version = before.version + 1 if before else 1
+        place = before.position if before else next_place + number
+        placed.append((place, msgspec.structs.replace(entry, version=version, valid_from=valid_from)))
+    return _store(db, placed, valid_from, reason.strip())
+
+
+def _store(db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, reason: str) -> int:
+    house, actor = house_of(db), actor_of(db)
+    counter = db.execute(select(KnowledgeRevision).where(KnowledgeRevision.id == 1).with_for_update()).scalar()
+    if counter is None:
+        counter = KnowledgeRevision(id=1, revision=0)
+        db.add(counter)
+    counter.revision += 1
+    db.flush()
+    now = house.clock.now()
+    insert_rows(
+        db,
+        KnowledgeRule,
+        [
+            {"id": house.ids.new(), "kind": "rule" if isinstance(entry, Rule) else "merge", "code": entry.code,
+             "version": entry.version, "revision": counter.revision, "position": place,
+             "body": msgspec.json.encode(entry).decode(), "valid_from": valid_from, "approved": entry.approved,
+             "source": entry.source, "reason": reason, "author": actor.name, "at": now}
+            for place, entry in placed
+        ],
+    )  # fmt: skip
+    today = day_of(now)
+    problems = rules.book_problems(_book(db, counter.revision, max(valid_from, today)), catalog.catalogue(db, today).items, today)
+    if problems:
+        raise BadInput([("", problem) for problem in problems[:20]], code="knowledge.inconsistent")
+    audit.note(db, "knowledge.publish", subject=f"knowledge:{counter.revision}", reason=reason)
+    return counter.revision
+
+
+def history(db: Session, code: str) -> list[RuleVersion]:
+    """Every version of a rule or merge, newest first."""
+    rows = db.scalars(select(KnowledgeRule).where(KnowledgeRule.code == code).order_by(KnowledgeRule.version.desc())).all()
+    if not rows:
+        raise NotFound(f"没有规则 {code[:40]}", "请从规则列表中选择")
+    kinds: dict[str, type[Rule] | type[Merge]] = {"rule": Rule, "merge": Merge}
+    return [
+        RuleVersion(
+            code=row.code, version=row.version, revision=row.revision, valid_from=row.valid_from, approved=row.approved,
+            source=row.source, reason=row.reason, author=row.author, at=row.at,
+            entry=msgspec.json.decode(row.body, type=kinds[row.kind]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def load_starter(db: Session) -> bool:
+    """Loads the shipped rule book into an empty store; False when there are rules already. Needs the catalogue."""
+    if revision(db):
+        return False
+    book = starter.load_rule_book()
+    today = day_of(house_of(db).clock.now())
+    since = date(today.year - 1, 1, 1)
+    entries: list[Entry] = [*book.rules, *book.merges]
+    dated = [msgspec.structs.replace(entry, valid_from=entry.valid_from or since) for entry in entries]
+    _store(db, list(enumerate(dated, 1)), since, "初始规则库")
+    return True
+
+
+def set_up(db: Session) -> None:
+    """What `exam migrate` does for this room: the starter book, once."""
+    load_starter(db)

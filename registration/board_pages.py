@@ -1,0 +1,118 @@
+"""Screens of the desk's day: the board with its five counts, the quick walk-in, and search."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from litestar import Response
+from litestar.params import FromQuery
+from sqlalchemy.orm import Session
+
+from exam.kit import ids, web
+from exam.kit.errors import Refused
+from exam.kit.house import house_of
+from exam.people.facts import ID_KIND_NAMES, IdKind
+from exam.people.rules import guess_kind
+from exam.visits.facts import CATEGORY_NAMES
+from registration import board, recognition, service
+from registration.facts import TILE_NAMES, Recognised, Tile
+from registration.forms import AnyRequest, FormData, OrderForm, RecogniseForm, read
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TILE_TONES = {Tile.BOOKED: "", Tile.TO_PAY: "amber", Tile.CHECKED_IN: "blue", Tile.BLOOD_DRAWN: "blue", Tile.EXAMINED: "green"}
+
+
+@web.get("/registration", may="registration.board")
+def show_board(
+    request: AnyRequest, db: web.Db, day: FromQuery[date | None] = None, tile: FromQuery[str] = "", page: FromQuery[int] = 1
+) -> web.Page:
+    """The day's counts and the list behind one of them."""
+    chosen, shown = day or service.today_of(db), board.tile_of(tile)
+    counts = board.board(db, chosen)
+    tiles = [(each, TILE_NAMES[each], getattr(counts, each.value), TILE_TONES[each]) for each in Tile]
+    listed = board.day_list(db, chosen, shown, page)
+    return web.page(
+        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, title=TILE_NAMES[shown] if shown else "全部", listed=listed,
+        day=chosen, is_today=chosen == service.today_of(db), url=f"/registration?day={chosen.isoformat()}&tile={tile if shown else ''}",
+    )  # fmt: skip
+
+
+@web.get("/registration/export.xlsx", may="registration.export")
+def export_day(request: AnyRequest, db: web.Db, day: FromQuery[date | None] = None, tile: FromQuery[str] = "") -> Response[bytes]:
+    """The day's list as a workbook."""
+    chosen, shown = day or service.today_of(db), board.tile_of(tile)
+    name = f"体检名单-{chosen.isoformat()}-{TILE_NAMES[shown] if shown else '全部'}.xlsx"
+    return web.download(board.day_sheet(db, chosen, shown), name, XLSX)
+
+
+@web.get("/registration/find", may="registration.read")
+def show_found(request: AnyRequest, db: web.Db, q: FromQuery[str] = "", page: FromQuery[int] = 1) -> web.Page:
+    """Visits and people by number, name, pinyin, last four, document, phone or company; a whole number opens its visit."""
+    from urllib.parse import quote
+
+    plain = "".join(character for character in q if character.isprintable()).strip()
+    found = board.find(db, plain, page)
+    if found.exact:
+        return web.back_to(db, f"/registration/visits/{found.exact}")
+    return web.page(db, "registration/find.html", q=plain, found=found, url=f"/registration/find?q={quote(plain, safe='')}")
+
+
+@web.post("/registration/recognise", may="registration.register")
+def recognise(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """A document number was typed or read: who it is, and the form to register or book. A visit's code opens its visit."""
+    form = read(data, RecogniseForm)
+    if guess_kind(form.id_no) is None and (visit_no := _visit_no_in(form.id_no)):
+        return web.back_to(db, f"/registration/visits/{service.visit_of(db, visit_no).visit_no}")
+    known = recognition.recognise(db, form.id_no, form.exam_on)
+    return web.page(db, "registration/_walk_in.html", **walk_in_values(db, known, form))
+
+
+@web.post("/registration/without-document", may="registration.register")
+def without_document(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """The form for somebody who has no document with them."""
+    form = read({"id_no": "无", **data}, RecogniseForm)
+    values = walk_in_values(db, Recognised(IdKind.NONE, ""), form)
+    return web.page(db, "registration/_walk_in.html", **{**values, "id_no": ""})
+
+
+def walk_in_values(db: Session, known: Recognised, form: RecogniseForm) -> dict[str, Any]:
+    """What the form of a walk-in or booking shows."""
+    day = form.exam_on or service.today_of(db)
+    return {
+        "known": known, "id_no": form.id_no, "exam_on": form.exam_on, "key": house_of(db).ids.new().hex,
+        "kind_name": ID_KIND_NAMES[known.id_kind], "packages": recognition.packages(db, day, known.sex, known.age),
+        "package": known.package, "categories": list(CATEGORY_NAMES.items()), "chosen": (), "found": (), "q": "",
+        "quote": recognition.quote(db, day, known.package, (), known.sex, known.birth_on),
+    }  # fmt: skip
+
+
+@web.post("/registration/quote", may="registration.register")
+def show_quote(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """What the order would cost, what contradicts it, and the groups that match what is looked for."""
+    form = read(data, OrderForm)
+    day = form.exam_on or service.today_of(db)
+    sex, birth_on = recognition.basics(db, form.id_no, form.sex, form.birth_on)
+    extra = tuple(dict.fromkeys(form.groups))
+    offered = recognition.offer(db, day, form.package, extra, form.q, sex, birth_on, form.category)
+    return web.page(db, "registration/_quote.html", quote=offered.quote, chosen=offered.chosen, found=offered.found, q=form.q)
+
+
+@web.post("/registration/walk-ins", may="registration.register")
+def open_walk_in(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Registers the person and opens the visit, once however often Enter is struck."""
+    form = read(data, OrderForm)
+    opened = service.walk_in_once(db, form.key, form.walk_in())
+    done = "已预约" if form.exam_on else "已登记"
+    toast = ";".join((f"{done},体检号 {opened.visit_no}", *opened.warnings))
+    return web.back_to(db, f"/registration/visits/{opened.visit_no}", toast=toast)
+
+
+def _visit_no_in(text: str) -> str:
+    try:
+        return ids.read_visit_no(text)
+    except Refused:
+        return ""
+
+
+routes = (show_board, export_day, show_found, recognise, without_document, show_quote, open_walk_in)

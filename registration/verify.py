@@ -1,0 +1,91 @@
+"""What must hold of the desk: the board counts what the facts say, prints belong to their visit, cancelled means untouched."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from billing.facts import Payer
+from billing.models import Charge, WindowPayment
+from exam.kit.module import Invariant
+from exam.visits import rules as visit_rules
+from exam.visits.facts import LineState, TubeEvent, VisitState
+from exam.visits.models import LineBoard, TubeFact, TubeRow, Visit, VisitBoard, VisitMilestone
+from registration.board import predicate
+from registration.facts import TILE_NAMES, BoardRow, Tile
+from registration.models import SlipPrint
+from registration.rules import IN_HAND, PREDICATES
+
+
+def board_counts(db: Session) -> Iterator[str]:
+    """Every day's counts by SQL over the projection equal the pure predicates over rows made from the facts alone."""
+    expected: dict[tuple[str, date, Tile], int] = Counter()
+    for site, row in _rows_from_facts(db):
+        for tile, holds in PREDICATES.items():
+            expected[site, row.exam_on, tile] += holds(row, row.exam_on)
+    for site, day in db.execute(select(VisitBoard.site, VisitBoard.exam_on).distinct()).all():
+        counts = db.execute(
+            select(*(func.count().filter(predicate(tile, day)) for tile in Tile)).where(VisitBoard.site == site, VisitBoard.exam_on == day)
+        ).one()
+        for tile, count in zip(Tile, counts, strict=True):
+            if count != expected[site, day, tile]:
+                yield f"site {site}, {day}: the board counts {count} {TILE_NAMES[tile]}, the facts {expected[site, day, tile]}"
+
+
+def _rows_from_facts(db: Session) -> Iterator[tuple[str, BoardRow]]:
+    milestones: dict[UUID, list[VisitMilestone]] = {}
+    for fact in db.execute(select(VisitMilestone.__table__).order_by(VisitMilestone.id)):
+        milestones.setdefault(fact.visit_id, []).append(fact)  # type: ignore[arg-type]
+    lines: dict[UUID, list[LineState]] = {}
+    for visit_id, state in db.execute(select(LineBoard.visit_id, LineBoard.state)):
+        lines.setdefault(visit_id, []).append(LineState(state))
+    blood = set(db.scalars(select(TubeRow.id).where(TubeRow.is_blood)))
+    drawn: dict[UUID, list[TubeFact]] = {}
+    for fact in db.execute(select(TubeFact.__table__).order_by(TubeFact.id)):
+        if fact.tube_id in blood:
+            drawn.setdefault(fact.visit_id, []).append(fact)  # type: ignore[arg-type]
+    due: dict[UUID, int] = Counter()
+    for charge in db.execute(select(Charge.visit_id, Charge.sign, Charge.amount_fen).where(Charge.payer == Payer.PERSON)):
+        due[charge.visit_id] += charge.sign * charge.amount_fen
+    for payment in db.execute(select(WindowPayment.visit_id, WindowPayment.undoes, WindowPayment.amount_fen)):
+        due[payment.visit_id] += payment.amount_fen if payment.undoes else -payment.amount_fen
+    for visit_id, site, exam_on in db.execute(select(Visit.id, Visit.site, Visit.exam_on)):
+        own = milestones.get(visit_id, [])
+        times = visit_rules.board_times(own)
+        collected = [fact.at for fact in visit_rules.standing(drawn.get(visit_id, ())) if fact.kind == TubeEvent.COLLECTED]
+        yield site, BoardRow(
+            exam_on=exam_on, state=visit_rules.visit_state(own, lines.get(visit_id, ())), registered_at=times.registered_at,
+            checked_in_at=times.checked_in_at, blood_drawn_at=min(collected, default=None),
+            sheet_returned_at=times.sheet_returned_at, amount_due_fen=due[visit_id],
+        )  # fmt: skip
+
+
+def cancelled_is_untouched(db: Session) -> Iterator[str]:
+    """T18: of a cancelled visit no blood tube is collected and no line was sampled or examined."""
+    cancelled = select(VisitBoard.visit_id).where(VisitBoard.state == VisitState.CANCELLED)
+    for visit_id in db.scalars(cancelled.where(VisitBoard.blood_drawn_at.is_not(None))):
+        yield f"visit {visit_id}: cancelled although blood was drawn"
+    busy = select(LineBoard.line_id).where(LineBoard.visit_id.in_(cancelled), LineBoard.state.in_(sorted(IN_HAND)))
+    for line_id in db.scalars(busy):
+        yield f"line {line_id}: was examined on a visit that is cancelled"
+
+
+def prints_have_subjects(db: Session) -> Iterator[str]:
+    """A printed label names a tube of its own visit."""
+    rows = select(SlipPrint.subject, SlipPrint.visit_id).where(SlipPrint.kind == "label")
+    known = {(row.barcode, row.visit_id) for row in db.execute(select(TubeRow.barcode, TubeRow.visit_id))}
+    for subject, visit_id in db.execute(rows):
+        if (subject, visit_id) not in known:
+            yield f"print of {subject}: no such tube on visit {visit_id}"
+
+
+INVARIANTS = (
+    Invariant("R the board's counts are what the facts say", board_counts),
+    Invariant("R cancelled visits are untouched", cancelled_is_untouched),
+    Invariant("R printed labels belong to their visit", prints_have_subjects),
+)

@@ -1,0 +1,276 @@
+"""A day of the centre: one visit's way through every station, played as the staff would, over HTTP."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from datetime import date
+from enum import IntEnum
+from typing import Any
+
+from exam.catalog.facts import Item
+from exam.catalog.starter import load
+from exam.staff.demo import CAST
+from rehearsal.cast import Dice, Invented
+from rehearsal.desk import Answered, Desk, Stopwatch
+from rehearsal.values import value_of
+
+ITEMS: dict[str, Item] = {item.code: item for item in load().items}
+FIRST_CHIEF = "he"
+FINAL_CHIEFS = ("zhao", "liang")
+DESK_DEPARTMENTS = {department: login for login, _, _, _, grants in CAST for role, department in grants if role == "doctor"}
+
+
+class Stage(IntEnum):
+    """How far a visit goes; a demonstration leaves some at every stage."""
+
+    BOOKED = 0
+    REGISTERED = 1
+    PAID = 2
+    CHECKED_IN = 3
+    DRAWN = 4
+    PARTLY_EXAMINED = 5
+    EXAMINED = 6
+    SHEET_RETURNED = 7
+    SECTIONS_DONE = 8
+    FIRST_REVIEWED = 9
+    FINAL = 10
+    PUBLISHED = 11
+
+
+class Centre:
+    """The desks of the centre, each signed in once and shared by the threads that play the day."""
+
+    def __init__(self, base: str, password: str, code: Callable[[str], str], watch: Stopwatch, seed: str) -> None:
+        self.watch = watch
+        self.seed = seed
+        self.desks = {login: Desk(base, login, password, code, watch) for login, _, _, kind, _ in CAST if kind == "staff"}
+        self.receipts = threading.Lock()
+        self._receipt = 0
+
+    def receipt_no(self) -> str:
+        """The hospital window's next receipt number."""
+        with self.receipts:
+            self._receipt += 1
+            return f"R{self.seed}-{self._receipt:06d}"
+
+    def play(self, people: Iterable[tuple[int, Invented, Stage]], workers: int) -> None:
+        """Plays many visits with several threads; an error ends that visit and is counted, the day goes on."""
+        waiting: queue.SimpleQueue[tuple[int, Invented, Stage] | None] = queue.SimpleQueue()
+        for each in people:
+            waiting.put(each)
+        for _ in range(workers):
+            waiting.put(None)
+
+        def work() -> None:
+            while (each := waiting.get()) is not None:
+                journey = Journey(self, each[0], each[1])
+                try:
+                    journey.go(each[2])
+                except Answered as refused:
+                    self.watch.failed(refused.step, str(refused))
+                except Exception as error:
+                    self.watch.failed("journey", f"{type(error).__name__}: {error}")
+
+        threads = [threading.Thread(target=work, name=f"walker-{number}") for number in range(workers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+class Journey:
+    """One visit's way through the centre."""
+
+    def __init__(self, centre: Centre, number: int, person: Invented) -> None:
+        self.centre = centre
+        self.number = number
+        self.person = person
+        self.dice = Dice(f"{centre.seed}:{number}")
+        self.visit_no = ""
+        self.visit: dict[str, Any] = {}
+
+    def go(self, until: Stage) -> None:
+        """Plays the stations up to and including `until`."""
+        stations = (
+            self.register, self.pay, self.check_in, self.draw, self.examine_first_half, self.examine_rest, self.return_sheet,
+            self.finish_laboratory, self.first_review, self.final_review, self.publish,
+        )  # fmt: skip
+        if until is Stage.BOOKED:
+            self.book()
+            return
+        for stage, station in enumerate(stations, 1):
+            if stage > until:
+                return
+            station()
+
+    # --- reception
+
+    def _body(self) -> dict[str, Any]:
+        person = self.person
+        return {"name": person.name, "id_no": person.id_no, "phone": person.phone, "package": person.package}
+
+    def book(self) -> None:
+        """The desk books a place by telephone: today for the board."""
+        lin = self.centre.desks["lin"]
+        today = date.fromisoformat(lin.get("board", "/api/board")["day"])
+        lin.post("book", "/api/visits", {**self._body(), "exam_on": today.isoformat()})
+
+    def register(self) -> None:
+        """The ID number is typed, the file found or made, the visit opened; some people add a group, some change their mind."""
+        lin = self.centre.desks["lin"]
+        lin.post("recognise", "/api/people/recognise", {"id_no": self.person.id_no})
+        opened = lin.post("register", "/api/visits", self._body())
+        self.visit_no = opened["visit_no"]
+        if self.person.extra:
+            lin.post("add groups", f"/api/visits/{self.visit_no}/lines", {"groups": self.person.extra})
+        self._look()
+        if self.number % 11 == 5:
+            line = next((each for each in self.visit["lines"] if each["group_code"] == "G008" and each["state"] == "pending"), None)
+            if line:
+                path = f"/api/visits/{self.visit_no}/lines/{line['id']}/remove"
+                lin.post("remove a line", path, {"reason": "受检者要求退项"})
+                self._look()
+
+    def _look(self) -> None:
+        self.visit = self.centre.desks["lin"].get("visit page", f"/api/visits/{self.visit_no}")
+
+    def pay(self) -> None:
+        """The person pays at the hospital's window, the desk notes the receipt."""
+        due = self.visit["balance"]["due_fen"]
+        if due > 0:
+            body = {"amount_fen": due, "receipt_no": self.centre.receipt_no()}
+            self.centre.desks["lin"].post("pay", f"/api/visits/{self.visit_no}/payments", body)
+
+    def check_in(self) -> None:
+        """The person is here: tubes are planned, slips printed."""
+        lin = self.centre.desks["lin"]
+        self.visit = lin.post("check in", f"/api/visits/{self.visit_no}/check-in")
+        slips = [f"{each['kind']}:{each['subject']}" for each in self.visit["printables"]]
+        lin.post("print slips", f"/api/visits/{self.visit_no}/prints", {"slips": slips[:20]})
+        lin.get("board", "/api/board")
+
+    def draw(self) -> None:
+        """The nurse scans each tube; now and then one is scanned by mistake and taken back."""
+        lin = self.centre.desks["lin"]
+        for number, tube in enumerate(self.visit["tubes"]):
+            body = {"barcode": tube["barcode"]}
+            lin.post("collect a tube", f"/api/visits/{self.visit_no}/tubes/collect", body)
+            if number == 0 and self.number % 13 == 6:
+                lin.post("undo a tube", f"/api/visits/{self.visit_no}/tubes/undo", {**body, "reason": "扫错人"})
+                lin.post("collect a tube", f"/api/visits/{self.visit_no}/tubes/collect", body)
+
+    # --- departments
+
+    def _departments(self) -> list[str]:
+        found = dict.fromkeys(
+            line["department"] for line in self.visit["lines"]
+            if line["state"] not in ("removed", "refused", "postponed") and not line.get("service_only", False)
+        )  # fmt: skip
+        return [department for department in found if department in DESK_DEPARTMENTS]
+
+    def examine_first_half(self) -> None:
+        """The rooms, half of them; one in nine people refuses an examination."""
+        self._look()
+        if self.person.refuses:
+            line = next((each for each in self.visit["lines"] if each["department"] == "SUR" and each["state"] == "pending"), None)
+            if line:
+                body = {"line_ids": [line["id"]], "reason": "受检者拒绝"}
+                self.centre.desks["qin"].post("refuse a line", f"/api/visits/{self.visit_no}/lines/refuse", body)
+                self._look()
+        rooms = [each for each in self._departments() if each != "LAB"]
+        for department in rooms[: (len(rooms) + 1) // 2]:
+            self.examine(department)
+
+    def examine_rest(self) -> None:
+        """The other rooms."""
+        self._look()
+        rooms = [each for each in self._departments() if each != "LAB"]
+        for department in rooms[(len(rooms) + 1) // 2 :]:
+            self.examine(department)
+
+    def examine(self, department: str) -> None:
+        """A room: the work list, the entry screen, saving, verifying; now and then a correction afterwards."""
+        desk = self.centre.desks[DESK_DEPARTMENTS[department]]
+        if self.number % 4 == 0:
+            desk.get("work list", f"/api/results/{department}")
+        path = f"/api/results/{department}/{self.visit_no}"
+        record = desk.get("entry screen", path)
+        saved = desk.post("save results", f"{path}/enter", {"base_version": record["version"], "values": self._values(record)})
+        verified = desk.post("verify", f"{path}/verify", {"seen_version": saved["version"]})
+        if self.number % 10 == 7 and department == "GEN":
+            reopened = desk.post("undo results", f"{path}/reopen", {"reason": "血压录入有误"})
+            body = {"base_version": reopened["version"], "values": {"SBP": "128", "DBP": "78"}}
+            saved = desk.post("save results", f"{path}/enter", body)
+            verified = desk.post("verify", f"{path}/verify", {"seen_version": saved["version"]})
+        assert verified["state"] == "verified", verified["state"]
+
+    def _values(self, record: dict[str, Any]) -> dict[str, str | list[str]]:
+        card = self.visit["card"]
+        values: dict[str, str | list[str]] = {}
+        for code in record["missing"]:
+            value = value_of(ITEMS[code], card["sex"], card["age"], self.person.is_ill, self.dice)
+            if value is not None:
+                values[code] = value
+        return values
+
+    def return_sheet(self) -> None:
+        """The sheet comes back: what was not examined is refused by itself."""
+        self.visit = self.centre.desks["lin"].post("return the sheet", f"/api/visits/{self.visit_no}/return", {})
+
+    def finish_laboratory(self) -> None:
+        """The laboratory's results arrive after the sheet."""
+        if any(line["department"] == "LAB" and line["state"] not in ("removed", "refused") for line in self.visit["lines"]):
+            self.examine("LAB")
+
+    # --- chief review and report
+
+    def first_review(self) -> None:
+        """The first chief reads everything, takes the suggestions, adds a line of their own and signs."""
+        he = self.centre.desks[FIRST_CHIEF]
+        if self.number % 4 == 0:
+            he.get("review queue", "/api/reviews")
+        path = f"/api/reviews/{self.visit_no}"
+        review = he.get("review screen", path)
+        if self.number % 12 == 3:
+            body = {"department": "GEN", "reason": "请核对血压"}
+            he.post("return to a department", f"{path}/return", body)
+            desk = self.centre.desks[DESK_DEPARTMENTS["GEN"]]
+            record = desk.get("entry screen", f"/api/results/GEN/{self.visit_no}")
+            body = {"base_version": record["version"], "values": {"SBP": "132", "DBP": "82"}}
+            saved = desk.post("save results", f"/api/results/GEN/{self.visit_no}/enter", body)
+            desk.post("verify", f"/api/results/GEN/{self.visit_no}/verify", {"seen_version": saved["version"]})
+            review = he.get("review screen", path)
+        review = self._conclude(he, path, review)
+        he.sign("first signature", f"{path}/sign-first", {"digest": review["digest"]})
+
+    def _conclude(self, he: Desk, path: str, review: dict[str, Any]) -> dict[str, Any]:
+        lines = list(review["lines"])
+        if self.number % 5 == 2:
+            lines.append({"key": f"manual:{self.number}", "text": "建议每年定期体检", "category": "提示", "severity": 0, "origin": "manual"})
+        body = {"base_version": review["version"], "lines": lines, "is_nothing_abnormal": not lines}
+        saved: dict[str, Any] = he.post("save conclusions", path, body)
+        return saved
+
+    def final_review(self) -> None:
+        """Another chief, with the title, signs finally; some take it back and sign again."""
+        chief = self.centre.desks[FINAL_CHIEFS[self.number % 2]]
+        path = f"/api/reviews/{self.visit_no}"
+        review = chief.get("review screen", path)
+        chief.sign("final signature", f"{path}/sign-final", {"digest": review["digest"]})
+        if self.number % 15 == 8:
+            chief.post("undo the final review", f"{path}/undo-final", {"reason": "补充建议"})
+            review = chief.get("review screen", path)
+            chief.sign("final signature", f"{path}/sign-final", {"digest": review["digest"]})
+
+    def publish(self) -> None:
+        """The report is issued and fetched; now and then recalled and issued again as a new version."""
+        chief = self.centre.desks[FINAL_CHIEFS[self.number % 2]]
+        chief.post("issue the report", f"/api/reports/{self.visit_no}/issue")
+        content = chief.read("fetch the report", f"/api/reports/{self.visit_no}/pdf").content
+        if not content.startswith(b"%PDF"):
+            raise Answered("fetch the report", 200, "", "not a PDF")
+        if self.number % 17 == 9:
+            chief.post("recall the report", f"/api/reports/{self.visit_no}/recall", {"reason": "姓名更正"})
+            chief.post("issue the report", f"/api/reports/{self.visit_no}/issue")

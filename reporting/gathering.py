@@ -1,0 +1,37 @@
+"""Reads from the other rooms what a report is made of, in few statements and without changing anything."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from chief_review import service as reviews
+from exam.kit.house import house_of
+from exam.people import service as people
+from exam.visits import orders
+from exam.visits import service as visits
+from reporting.contents import Sources, shown_value
+from results import service as results
+
+
+def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
+    """Everything of one visit as it stands now."""
+    card = visits.card(db, visit_id)
+    return Sources(
+        centre_name=house_of(db).settings.centre_name,
+        card=card,
+        masked_id_number=people.person(db, card.person_id).id_masked,
+        catalogue=visits.catalogue_of(db, card),
+        departments=tuple(results.department_results(db, visit_id)),
+        lines=tuple(orders.lines(db, visit_id)),
+        review=reviews.review(db, visit_id),
+        earlier=_earlier(db, visit_id),
+        number=number,
+        replaces=replaces,
+    )
+
+
+def _earlier(db: Session, visit_id: UUID) -> dict[str, str]:
+    """The latest earlier value of each item as it is printed beside today's (CHF-5)."""
+    return {item: shown_value(found[0].reading)[0] for item, found in results.earlier_values(db, visit_id).items() if found}

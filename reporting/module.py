@@ -1,0 +1,38 @@
+"""What reporting brings: the report's pages and API, its permissions, its watch over later results, and its invariants."""
+
+from __future__ import annotations
+
+from chief_review.facts import REVIEW_PANEL, ReviewFinalized
+from exam.kit.module import MenuEntry, Module
+from exam.visits.facts import MilestoneReached
+from reporting import api, batches, pages, sealing, service, verify
+from reporting.facts import IssueAsked
+from results.facts import ResultStored
+
+module = Module(
+    name="reporting",
+    title="体检报告",
+    needs=("exam", "results", "chief_review"),
+    routes=(*pages.routes, *api.routes),
+    permissions={
+        "reporting.read": "查看体检报告",
+        "reporting.read_private": "查看隐私补充报告",
+        "reporting.issue": "发布体检报告",
+        "reporting.recall": "撤回体检报告",
+        "reporting.deliver": "登记报告领取",
+    },
+    roles={
+        "chief": ("主检医师", ("reporting.read", "reporting.read_private", "reporting.issue", "reporting.recall")),
+        "desk_chief": ("前台主管", ("reporting.read", "reporting.read_private", "reporting.deliver")),
+        "reception": ("前台", ("reporting.read", "reporting.deliver")),
+    },
+    listeners=((MilestoneReached, service.on_milestone), (ResultStored, service.on_result_stored)),
+    deliveries=(
+        (IssueAsked, "reporting.issue", batches.on_issue_asked),
+        (ReviewFinalized, "reporting.issue_automatically", batches.on_review_finalized),
+    ),
+    fills=((REVIEW_PANEL, pages.review_panel),),
+    menu=(MenuEntry("报告", "/reports", "reporting.read", "report-medical", 60),),
+    invariants=verify.INVARIANTS,
+    set_up=sealing.make_material,
+)

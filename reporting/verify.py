@@ -1,0 +1,160 @@
+"""What must hold of all reports so far: S1 to S6 of the specification, and that the visits' milestones tell the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chief_review import service as reviews
+from exam.kit.errors import Refused
+from exam.kit.house import house_of, system_actor
+from exam.kit.module import Invariant
+from exam.visits.facts import Milestone
+from exam.visits.models import Visit, VisitMilestone
+from exam.visits.rules import standing as standing_milestones
+from reporting import rules, sealing, service
+from reporting.document import Cover, Document, Signatures, digest
+from reporting.facts import RecordVersion, ReportKind, ReportState
+from reporting.models import ReportFact, Version
+from reporting.seal import verify as verify_seal
+from reporting.store import store_of
+
+STANDING = (ReportState.ISSUED, ReportState.DELIVERED)
+
+
+def _facts(db: Session) -> dict[UUID, dict[int, list[Any]]]:
+    found: dict[UUID, dict[int, list[Any]]] = {}
+    for row in db.execute(select(ReportFact.__table__).order_by(ReportFact.id).execution_options(yield_per=5000)):
+        found.setdefault(row.visit_id, {}).setdefault(row.version_number, []).append(row)
+    return found
+
+
+def one_standing_version(db: Session) -> Iterator[str]:
+    """S1, S4: at most one version of a visit stands, it is the newest, numbers have no gap, each version was issued once."""
+    numbers: dict[UUID, list[int]] = {}
+    for visit_id, number in db.execute(
+        select(Version.visit_id, Version.number).where(Version.kind == ReportKind.MAIN).order_by(Version.visit_id, Version.number)
+    ):
+        numbers.setdefault(visit_id, []).append(number)
+    facts = _facts(db)
+    for visit_id, listed in numbers.items():
+        if listed != list(range(1, len(listed) + 1)):
+            yield f"visit {visit_id}: report versions {listed} have a gap"
+        states = {number: rules.version_state(facts.get(visit_id, {}).get(number, ())) for number in listed}
+        live = [number for number, state in states.items() if state in STANDING]
+        if len(live) > 1 or (live and live != [listed[-1]]):
+            yield f"visit {visit_id}: versions {live} stand at once, the newest is {listed[-1]}"
+        for number, state in states.items():
+            if state == ReportState.DRAFT:
+                yield f"visit {visit_id}: version {number} was never issued"
+            elif number != listed[-1] and state != ReportState.SUPERSEDED:
+                yield f"visit {visit_id}: version {number} is {state}, a newer one exists"
+    for visit_id, by_number in facts.items():
+        if unknown := set(by_number) - set(numbers.get(visit_id, ())):
+            yield f"visit {visit_id}: facts about versions {sorted(unknown)} that do not exist"
+
+
+def files_are_what_was_signed(db: Session) -> Iterator[str]:
+    """S2, S6: every version has its file, whose digest and size are the stored ones; its seal is good and of that moment."""
+    house = house_of(db)
+    store, roots = store_of(house), sealing.trust_roots(house)
+    for row in db.execute(select(Version.__table__).execution_options(yield_per=200)):
+        name = f"visit {row.visit_id} version {row.number} {row.kind}"
+        try:
+            content = store.get(row.pdf_sha256)
+        except Refused as refused:
+            yield f"{name}: {refused.code}"
+            continue
+        if len(content) != row.pdf_bytes:
+            yield f"{name}: the file has {len(content)} bytes, stored are {row.pdf_bytes}"
+        verdict = verify_seal(content, roots)
+        if not verdict.is_valid or verdict.signed_at != row.signed_at:
+            yield f"{name}: the seal is not valid or not of {row.signed_at}"
+        if hashlib.sha256(content[: _unsealed_length(content, row.drawn_sha256)]).hexdigest() != row.drawn_sha256:
+            yield f"{name}: the sealed file does not begin with what was drawn"
+
+
+def _unsealed_length(content: bytes, drawn_sha256: str) -> int:
+    """How long the drawn file was: the seal is appended after one of the file's end marks."""
+    end = 0
+    while (end := content.find(b"%%EOF", end) + 5) > 4:
+        for length in (end, end + 1, end + 2):
+            if hashlib.sha256(content[:length]).hexdigest() == drawn_sha256:
+                return length
+    return len(content)
+
+
+def documents_are_whole(db: Session) -> Iterator[str]:
+    """S5: the stored document has its digest, and header, cover and visit name the same person, number and version."""
+    statement = select(Version.__table__, Visit.visit_no, Visit.person_name).join(Visit, Visit.id == Version.visit_id)
+    for row in db.execute(statement.execution_options(yield_per=200)):
+        name = f"visit {row.visit_id} version {row.number} {row.kind}"
+        document = msgspec.json.decode(row.document, type=Document)
+        if digest(document) != row.document_digest:
+            yield f"{name}: the document is not the one whose digest is stored"
+        header = document.header
+        if (header.visit_no, header.version_no) != (row.visit_no, row.number):
+            yield f"{name}: the document says visit {header.visit_no}, version {header.version_no}"
+        if document.is_supplement != (row.kind == ReportKind.SUPPLEMENT):
+            yield f"{name}: the document is of the other kind"
+        for cover in (block for block in document.blocks if isinstance(block, Cover)):
+            shown = dict(cover.lines)
+            if (shown.get("姓名"), shown.get("体检号")) != (header.person.name, header.visit_no):
+                yield f"{name}: the cover names another person than the page headers"
+        signed = [each.picture_id for block in document.blocks if isinstance(block, Signatures) for each in block.signatures]
+        if len(set(signed)) < len(rules.LEVEL_ROLES):
+            yield f"{name}: it does not carry the signatures of two doctors"
+
+
+def manifests_are_current(db: Session) -> Iterator[str]:
+    """S3: a standing version shows the present results and the present review, or is marked as outdated."""
+    facts = _facts(db)
+    statement = (
+        select(Version.visit_id, Version.number, Version.manifest, Version.review_version, Visit.site)
+        .join(Visit, Visit.id == Version.visit_id)
+        .where(Version.kind == ReportKind.MAIN)
+    )
+    for row in db.execute(statement).all():
+        own = facts.get(row.visit_id, {}).get(row.number, [])
+        if rules.version_state(own) not in STANDING or rules.is_outdated(own):
+            continue
+        actor = db.info.get("actor")
+        db.info["actor"] = system_actor(row.site)
+        manifest = msgspec.json.decode(row.manifest, type=tuple[RecordVersion, ...])
+        if changed := rules.changed_departments(manifest, service.present_manifest(db, row.visit_id)):
+            yield f"visit {row.visit_id}: version {row.number} stands as current, but {list(changed)} changed"
+        review = reviews.review(db, row.visit_id)
+        if review is None or review.version != row.review_version:
+            yield f"visit {row.visit_id}: version {row.number} is not of the present review"
+        db.info["actor"] = actor
+
+
+def milestones_agree(db: Session) -> Iterator[str]:
+    """A visit has the milestone of an issued report exactly while a version stands, and likewise of a delivered one."""
+    milestones: dict[UUID, list[Any]] = {}
+    kinds = (Milestone.REPORT_ISSUED, Milestone.DELIVERED)
+    statement = select(VisitMilestone.__table__).where(VisitMilestone.kind.in_(kinds)).order_by(VisitMilestone.id)
+    for row in db.execute(statement.execution_options(yield_per=5000)):
+        milestones.setdefault(row.visit_id, []).append(row)
+    facts = _facts(db)
+    for visit_id in milestones.keys() | facts.keys():
+        reached = {fact.kind for fact in standing_milestones(milestones.get(visit_id, ()))}
+        states = {rules.version_state(own) for own in facts.get(visit_id, {}).values()}
+        for milestone, holding in ((Milestone.REPORT_ISSUED, set(STANDING)), (Milestone.DELIVERED, {ReportState.DELIVERED})):
+            if (milestone in reached) != bool(states & holding):
+                yield f"visit {visit_id}: milestone {milestone} is {milestone in reached}, its versions are {sorted(states)}"
+
+
+INVARIANTS = (
+    Invariant("S1 one version of a report stands", one_standing_version),
+    Invariant("S2 S6 files are what was signed", files_are_what_was_signed),
+    Invariant("S3 standing reports show the present results", manifests_are_current),
+    Invariant("S5 documents are whole", documents_are_whole),
+    Invariant("milestones agree with the versions", milestones_agree),
+)

@@ -1,0 +1,366 @@
+"""Writing results: enter, verify, take back, receive from outside. Every change is a new version; nothing is overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy.orm import Session
+
+from exam.kit import audit
+from exam.kit.db import insert_rows
+from exam.kit.errors import BadInput, Forbidden, Refused, Stale
+from exam.kit.events import announce
+from exam.kit.house import Actor, actor_of, house_of
+from exam.knowledge import rules as knowledge
+from exam.knowledge.facts import Reading
+from exam.visits import orders
+from exam.visits import service as visits
+from exam.visits.facts import LineState, Progress
+from results import queries, rules
+from results.facts import (
+    SUMMARY,
+    Conflict,
+    DeliveredValue,
+    DepartmentResult,
+    Entry,
+    EntryConflict,
+    RecordReopened,
+    RecordState,
+    RecordVerified,
+    ResultStored,
+    VersionKind,
+)
+from results.models import Record, Value, Version
+
+
+@dataclass
+class Desk:
+    """One department's record of a visit, locked for a change, with what is needed to judge it."""
+
+    found: queries.VisitResults
+    record: Record
+    sheet: rules.Sheet
+    readings: dict[str, Reading]
+    name: str
+
+    @property
+    def draft(self) -> str:
+        """What the system would write as summary of the present readings."""
+        return rules.draft_summary(self.name, self.sheet, self.readings).text
+
+    def result(self) -> DepartmentResult:
+        """The record as other rooms see it, after the change."""
+        return msgspec.structs.replace(
+            queries.to_result(self.found, self.record), readings=tuple(self.readings.values()),
+            missing=rules.missing_items(self.sheet, self.readings),
+        )  # fmt: skip
+
+
+def require_department(db: Session, permission: str, department: str) -> Actor:
+    """The actor, if the permission holds for this department (科室权限); refuses otherwise."""
+    actor = actor_of(db)
+    if not actor.serves(permission, department):
+        raise Forbidden("results.not_your_department", "您没有该科室的操作权限", "如需使用,请联系安全管理员授予该科室的权限")
+    return actor
+
+
+def sit_down(db: Session, visit_id: UUID, department: str) -> Desk:
+    """Locks the visit and loads a department's record for a change: two people at once take turns from here."""
+    visits.get_row(db, visit_id, lock=True)
+    found = queries.load(db, visit_id, department)
+    record = queries.record_of(found, department)
+    return Desk(found, record, found.sheet(department), found.readings(record), found.department_name(department))
+
+
+# --- entering --------------------------------------------------------------------------------------------------------
+
+
+def enter(db: Session, visit_id: UUID, department: str, entry: Entry) -> DepartmentResult:
+    """Stores what a doctor typed as a new version, merged with what others stored since the screen was shown.
+
+    Raises BadInput with every wrong item, EntryConflict where two people changed the same item. Without any change
+    there is no new version.
+    """
+    require_department(db, "results.enter", department)
+    desk = sit_down(db, visit_id, department)
+    _enter(db, desk, entry)
+    return desk.result()
+
+
+def _enter(db: Session, desk: Desk, entry: Entry) -> None:
+    rules.require_open_for_entry(desk.found.state, RecordState(desk.record.state))
+    problems = rules.entry_problems(desk.sheet, entry.values)
+    if not 0 <= entry.base_version <= desk.record.version:
+        problems.append(("base_version", "页面所依据的版本不存在,请刷新页面后重试"))
+    if problems:
+        raise BadInput(problems)
+    summary = rules.require_text(entry.summary, rules.LONGEST_SUMMARY, "科室小结", SUMMARY) if entry.summary else None
+    subject = desk.found.subject()
+    theirs = {code: rules.as_written(reading) for code, reading in desk.readings.items()}
+    mine = rules.handed_in(desk.sheet, entry.values, subject)
+    is_stale = entry.base_version != desk.record.version
+    base, base_summary = queries.texts_at(db, desk.record, entry.base_version) if is_stale else (theirs, desk.record.summary)
+    merged = rules.merge(base, theirs, mine)
+    conflicts = [rules.conflict_of(desk.sheet, each) for each in merged.conflicts]
+    if is_stale and summary is not None:
+        seen = rules.judged(desk.sheet, {**base, **mine}, subject, desk.readings)
+        drafts = (base_summary, desk.draft, rules.draft_summary(desk.name, desk.sheet, seen).text)
+        summary = None if summary in drafts else summary
+        if summary is not None and desk.record.summary not in (*drafts, summary):
+            conflicts.append(Conflict(SUMMARY, "科室小结", (base_summary,), (desk.record.summary,), (summary,)))
+    if conflicts:
+        raise EntryConflict(tuple(conflicts), merged.changed, desk.record.version, _last_actor(db, desk.record))
+    readings = rules.judged(desk.sheet, {**theirs, **merged.changed}, subject, desk.readings)
+    drafted = rules.draft_summary(desk.name, desk.sheet, readings).text
+    new_summary = rules.next_summary(desk.record.summary, desk.draft, drafted, summary)
+    _store(db, desk, readings, new_summary, VersionKind.ENTERED, base=entry.base_version)
+
+
+def _last_actor(db: Session, record: Record) -> str:
+    version = db.get(Version, record.version_id) if record.version_id else None
+    return version.actor if version else ""
+
+
+def _store(
+    db: Session, desk: Desk, readings: dict[str, Reading], summary: str, kind: VersionKind, *, base: int,
+    delivered: frozenset[str] = frozenset(), reason: str = "",
+) -> bool:  # fmt: skip
+    """Writes a version with its values if anything differs, moves lines, tells others. Returns whether it did."""
+    record = desk.record
+    changed = tuple(code for code in readings.keys() | desk.readings.keys() if readings.get(code) != desk.readings.get(code))
+    if not changed and summary == record.summary:
+        return False
+    if kind == VersionKind.ENTERED:
+        record.state = rules.RECORD.move(record.state, "save", "暂存")
+    elif record.state == RecordState.OPEN:
+        record.state = RecordState.SAVED
+    rows_before = desk.found.values.get(record.values_id, {}) if record.values_id else {}
+    record.summary = summary
+    version_id = house_of(db).ids.new()
+    _add_version(db, record, version_id, kind, base=base, values_id=version_id, reason=reason)
+    rows = [
+        _row(version_id, record.visit_id, reading, code in delivered or _was_delivered(rows_before, code, changed))
+        for code, reading in readings.items()
+    ]
+    insert_rows(db, Value, rows)
+    desk.readings = readings
+    _move_lines(db, desk)
+    audit.note(db, "results.enter", subject=f"visit:{desk.found.visit.visit_no}", reason=reason)
+    order = {code: place for place, code in enumerate(desk.sheet.items)}
+    items = tuple(sorted(changed, key=lambda code: order.get(code, len(order))))
+    announce(db, ResultStored(record.visit_id, record.site, record.department, record.version, items))
+    return True
+
+
+def _was_delivered(rows: Mapping[str, Any], code: str, changed: Sequence[str]) -> bool:
+    return code not in changed and code in rows and rows[code].judged_by == "delivered"
+
+
+def _row(version_id: UUID, visit_id: UUID, reading: Reading, is_delivered: bool) -> dict[str, Any]:
+    return {
+        "version_id": version_id, "item_code": reading.item, "visit_id": visit_id, "raw": reading.raw, "raw_unit": reading.raw_unit,
+        "choices": msgspec.json.encode(reading.choices).decode() if reading.choices else "", "comparator": reading.comparator,
+        "number_text": "" if reading.number is None else f"{reading.number:f}", "unit": reading.unit, "flag": reading.flag.value,
+        "range_text": reading.range_text, "low": "" if reading.low is None else f"{reading.low:f}",
+        "high": "" if reading.high is None else f"{reading.high:f}", "judged_by": "delivered" if is_delivered else "catalog",
+        "why": reading.why,
+    }  # fmt: skip
+
+
+def _add_version(
+    db: Session, record: Record, version_id: UUID, kind: VersionKind, *, base: int, values_id: UUID, reason: str = "",
+    actor_name: str = "",
+) -> None:  # fmt: skip
+    actor, now = actor_of(db), house_of(db).clock.now()
+    number, parent = record.version + 1, record.version_id
+    insert_rows(
+        db,
+        Version,
+        [{"id": version_id, "record_id": record.id, "visit_id": record.visit_id, "number": number, "parent": parent, "base": base,
+          "values_id": values_id, "summary": record.summary, "at": now, "actor_id": actor.staff_id,
+          "actor": actor_name or actor.name, "reason": reason, "kind": kind.value}],
+    )  # fmt: skip
+    record.version, record.version_id, record.values_id = number, version_id, values_id
+    db.flush()
+
+
+def _move_lines(db: Session, desk: Desk) -> None:
+    """Brings the order lines up to what was entered: resulted, started, or back."""
+    targets = rules.line_targets(desk.found.catalogue, desk.sheet, desk.readings)
+    state = {line.id: line.state for line in desk.sheet.lines}
+    visit_id = desk.record.visit_id
+    not_whole = [each for each, target in targets.items() if target != "all" and state[each] == LineState.RESULTED]
+    emptied = [each for each, target in targets.items() if target == "none" and state[each] == LineState.STARTED]
+    if not_whole:
+        orders.withdraw(db, visit_id, not_whole, (Progress.RESULTED,), "结果已更改")
+    if emptied:
+        orders.withdraw(db, visit_id, emptied, (Progress.STARTED,), "结果已清空")
+    settled = (LineState.RESULTED, LineState.CONFIRMED)
+    whole = [each for each, target in targets.items() if target == "all" and state[each] not in settled]
+    if whole:
+        orders.progress(db, visit_id, whole, Progress.RESULTED)
+    part = [each for each, target in targets.items() if target == "some"]
+    begun = [line.id for line in orders.lines(db, visit_id) if line.id in part and line.state in _NOT_BEGUN] if part else []
+    if begun:
+        orders.progress(db, visit_id, begun, Progress.STARTED)
+
+
+_NOT_BEGUN = (LineState.PENDING, LineState.POSTPONED)
+
+
+# --- signing and taking back -----------------------------------------------------------------------------------------
+
+
+def verify(db: Session, visit_id: UUID, department: str, seen_version: int) -> DepartmentResult:
+    """Signs a department's record (T10): complete, with a summary, and exactly the version that the doctor saw."""
+    require_department(db, "results.verify", department)
+    desk = sit_down(db, visit_id, department)
+    if desk.record.version != seen_version:
+        raise Stale(f"本科室结果已被{_last_actor(db, desk.record) or '他人'}修改,您看到的不是最新内容", "请核对最新结果后再审核")
+    _verify(db, desk)
+    return desk.result()
+
+
+def finish(db: Session, visit_id: UUID, department: str, entry: Entry) -> DepartmentResult:
+    """Stores what was typed and signs it, in one act."""
+    require_department(db, "results.enter", department)
+    require_department(db, "results.verify", department)
+    desk = sit_down(db, visit_id, department)
+    _enter(db, desk, entry)
+    _verify(db, desk)
+    return desk.result()
+
+
+def _verify(db: Session, desk: Desk, signed_by: str = "") -> None:
+    rules.require_open_for_entry(desk.found.state, RecordState(desk.record.state), "审核")
+    rules.require_complete(desk.sheet, desk.readings)
+    record, actor = desk.record, actor_of(db)
+    record.state = rules.RECORD.move(record.state, "verify", "审核")
+    record.summary = record.summary or desk.draft
+    rules.require_honest_summary(desk.name, record.summary, desk.readings)
+    record.doctor_id, record.doctor = (None, signed_by) if signed_by else (actor.staff_id, actor.name)
+    record.verified_at = house_of(db).clock.now()
+    version_id = house_of(db).ids.new()
+    _add_version(
+        db, record, version_id, VersionKind.VERIFIED, base=record.version, values_id=record.values_id or version_id,
+        actor_name=signed_by,
+    )  # fmt: skip
+    targets = rules.line_targets(desk.found.catalogue, desk.sheet, desk.readings)
+    orders.progress(db, record.visit_id, [each for each, target in targets.items() if target == "all"], Progress.CONFIRMED)
+    audit.note(db, "results.verify", subject=f"visit:{desk.found.visit.visit_no}")
+    announce(db, RecordVerified(record.visit_id, record.site, record.department, record.version))
+
+
+def reopen(db: Session, visit_id: UUID, department: str, reason: str) -> DepartmentResult:
+    """A doctor of the department takes the signature back, with a reason (OTH-1), while the chief has not locked it."""
+    require_department(db, "results.reopen", department)
+    desk = sit_down(db, visit_id, department)
+    if desk.record.state == RecordState.LOCKED:
+        rules.require_not_closed(desk.found.state, "撤销审核")
+        raise Refused("results.locked", "主检已引用本科室结果,不能撤销审核", "请联系主检医师退回本科室")
+    _reopen(db, desk, "reopen", "撤销审核", reason)
+    audit.note(db, "results.reopen", subject=f"visit:{desk.found.visit.visit_no}", reason=reason.strip())
+    return desk.result()
+
+
+def return_for_correction(db: Session, visit_id: UUID, department: str, reason: str) -> DepartmentResult:
+    """The chief sends a department's record back (T14). The chief's room asks for the permission."""
+    desk = sit_down(db, visit_id, department)
+    _reopen(db, desk, "return", "退回", reason)
+    audit.note(db, "results.return_for_correction", subject=f"visit:{desk.found.visit.visit_no}", reason=reason.strip())
+    return desk.result()
+
+
+def _reopen(db: Session, desk: Desk, action: str, label: str, reason: str) -> None:
+    rules.require_not_closed(desk.found.state, label)
+    if not reason.strip():
+        raise Refused("results.reason_missing", f"{label}必须填写原因", "请填写原因", "reason")
+    reason = rules.require_text(reason, rules.LONGEST_REASON, "原因", "reason")
+    record = desk.record
+    record.state = rules.RECORD.move(record.state, action, label)
+    record.doctor_id, record.doctor, record.verified_at = None, "", None
+    version_id = house_of(db).ids.new()
+    _add_version(
+        db, record, version_id, VersionKind.REOPENED, base=record.version, values_id=record.values_id or version_id, reason=reason
+    )
+    confirmed = [line.id for line in desk.sheet.lines if line.state == LineState.CONFIRMED]
+    if confirmed:
+        orders.withdraw(db, record.visit_id, confirmed, (Progress.CONFIRMED,), reason)
+    announce(db, RecordReopened(record.visit_id, record.site, record.department, reason))
+
+
+def reopen_for_new_lines(db: Session, visit_id: UUID, department: str, reason: str) -> None:
+    """A signed record of which something is waited for again (加项, 弃检恢复) is opened by itself."""
+    desk = sit_down(db, visit_id, department)
+    if desk.record.state == RecordState.VERIFIED:
+        _reopen(db, desk, "reopen", "撤销审核", reason)
+
+
+# --- from outside ----------------------------------------------------------------------------------------------------
+
+
+def receive(
+    db: Session, visit_id: UUID, department: str, delivered: Sequence[DeliveredValue], *, signed_by: str = "", reason: str = ""
+) -> DepartmentResult:
+    """Stores what a laboratory or device delivered, as a version of its own kind, at once and whatever the visit's state.
+
+    Values are judged in their own unit by their own range. With `signed_by`, the name of who confirmed them outside, a
+    complete record is signed in that name; a correction of a signed record keeps it signed (decision 6: the chief's room
+    hears of it by ResultStored and reviews again).
+    """
+    desk = sit_down(db, visit_id, department)
+    rules.require_arrived(desk.found.state)
+    problems = rules.entry_problems(desk.sheet, {each.item: each.raw for each in delivered}, is_delivered=True)
+    if problems:
+        raise BadInput(problems)
+    subject = desk.found.subject()
+    readings = dict(desk.readings)
+    for each in delivered:
+        item = desk.sheet.items[each.item]
+        readings[each.item] = knowledge.judge(item, each.raw, each.unit, subject, each.lab_range)
+    readings = {code: reading for code, reading in readings.items() if rules.has_value(reading)}
+    readings = rules.with_computed(desk.sheet, readings, subject)
+    drafted = rules.draft_summary(desk.name, desk.sheet, readings).text
+    summary = rules.next_summary(desk.record.summary, desk.draft, drafted, None)
+    own_range = frozenset(each.item for each in delivered if each.lab_range is not None)
+    kept_reason = rules.plain(reason)[: rules.LONGEST_REASON]
+    _store(db, desk, readings, summary, VersionKind.IMPORTED, base=desk.record.version, delivered=own_range, reason=kept_reason)
+    is_signed = desk.record.state in (RecordState.VERIFIED, RecordState.LOCKED)
+    if signed_by and not is_signed and readings and not rules.missing_items(desk.sheet, readings):
+        _verify(db, desk, signed_by)
+    return desk.result()
+
+
+# --- the chief's lock ------------------------------------------------------------------------------------------------
+
+
+def lock(db: Session, visit_id: UUID) -> None:
+    """The chief review takes over: signed records can no longer be taken back by their department."""
+    _move_all(db, visit_id, "lock", RecordState.VERIFIED)
+
+
+def unlock(db: Session, visit_id: UUID) -> None:
+    """The chief review was undone: the departments may take their signatures back again."""
+    _move_all(db, visit_id, "unlock", RecordState.LOCKED)
+
+
+def _move_all(db: Session, visit_id: UUID, action: str, only: RecordState) -> None:
+    visits.get_row(db, visit_id, lock=True)
+    for record in queries.load(db, visit_id).records.values():
+        if record.state == only:
+            record.state = rules.RECORD.move(record.state, action)
+    db.flush()
+
+
+def open_record(db: Session, visit_id: UUID, site: str, department: str) -> None:
+    """Opens the empty record of a department."""
+    db.add(
+        Record(
+            id=house_of(db).ids.new(), visit_id=visit_id, site=site, department=department, state=RecordState.OPEN.value, version=0,
+            version_id=None, values_id=None, summary="", doctor_id=None, doctor="", verified_at=None, ver=1,
+        )
+    )  # fmt: skip

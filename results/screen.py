@@ -1,0 +1,213 @@
+"""What the entry screen shows: fields with their ranges, live judgement of what is typed, history and other departments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from exam.catalog import rules as catalog_rules
+from exam.catalog.facts import Item, ValueType
+from exam.kit.house import actor_of
+from exam.knowledge import rules as knowledge
+from exam.knowledge.facts import Flag, Reading, Subject
+from exam.visits import service as visits
+from exam.visits.facts import OrderLine, VisitCard
+from results import queries, rules
+from results.facts import DepartmentResult, EarlierValue, RecordState, RecordVersion
+from results.models import Record, Version
+
+YEARS_SHOWN = 3
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What is said beside a field: its flag with words, or what is wrong with the text."""
+
+    item: str
+    flag: str = ""
+    text: str = ""
+    value: str = ""
+    is_problem: bool = False
+    is_computed: bool = False
+
+
+class Field(msgspec.Struct, frozen=True):
+    """One item of the entry screen."""
+
+    code: str
+    name: str
+    kind: str
+    unit: str
+    range_text: str
+    choices: tuple[str, ...]
+    abnormal: tuple[str, ...]
+    normal: str | None
+    value: str
+    picked: tuple[str, ...]
+    mark: Mark
+    is_required: bool
+    is_private: bool
+    note: str
+    last: EarlierValue | None = None
+
+
+class HistoryRow(msgspec.Struct, frozen=True):
+    """One item over the person's earlier visits, newest first, beside today's value; `points` are for the trend."""
+
+    name: str
+    unit: str
+    cells: tuple[EarlierValue | None, ...]
+    points: tuple[tuple[str, str], ...]
+    low: str | None
+    high: str | None
+
+
+class EntryScreen(msgspec.Struct, frozen=True):
+    """Everything on the entry screen."""
+
+    card: VisitCard
+    result: DepartmentResult
+    fields: tuple[Field, ...]
+    lines: tuple[OrderLine, ...]
+    draft: str
+    history_days: tuple[str, ...]
+    history: tuple[HistoryRow, ...]
+    earlier_visits: tuple[tuple[str, str], ...]
+    others: tuple[DepartmentResult, ...]
+    versions: tuple[RecordVersion, ...]
+    is_editable: bool
+    may_enter: bool
+    may_verify: bool
+    may_reopen: bool
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The judgement of what is being typed; nothing of it is stored."""
+
+    marks: tuple[Mark, ...]
+    draft: str
+    missing: tuple[str, ...]
+
+
+def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
+    """The entry screen of a department for one visit; seven statements."""
+    found = queries.load(db, visit_id)
+    record = queries.record_of(found, department)
+    result = queries.to_result(found, record)
+    sheet, subject, readings = found.sheet(department), found.subject(), found.readings(record)
+    earlier = queries.earlier_of(db, found, department)
+    days = tuple(sorted({value.exam_on for values in earlier.values() for value in values}, reverse=True))[:YEARS_SHOWN]
+    actor = actor_of(db)
+    is_open = record.state in (RecordState.OPEN, RecordState.SAVED)
+    return EntryScreen(
+        card=visits.to_card(found.visit, found.board),
+        result=result,
+        fields=tuple(_field(item, readings.get(code), subject, sheet, earlier.get(code, ())) for code, item in sheet.items.items()),
+        lines=tuple(line for line in sheet.lines if line.state != "removed"),
+        draft=rules.draft_summary(result.department_name, sheet, readings).text,
+        history_days=days,
+        history=tuple(
+            _history_row(item, readings.get(code), earlier[code], days, found.visit.exam_on.isoformat())
+            for code, item in sheet.items.items()
+            if code in earlier
+        ),
+        earlier_visits=tuple(dict.fromkeys((value.exam_on, value.visit_no) for values in earlier.values() for value in values)),
+        others=tuple(visible(db, each) for each in queries.in_room_order(found) if each.department != department),
+        versions=queries.versions(db, visit_id, department),
+        is_editable=is_open and actor.serves("results.enter", department),
+        may_enter=actor.serves("results.enter", department),
+        may_verify=actor.serves("results.verify", department),
+        may_reopen=record.state == RecordState.VERIFIED and actor.serves("results.reopen", department),
+    )
+
+
+def visible(db: Session, result: DepartmentResult) -> DepartmentResult:
+    """A department's result as the actor may read it: private items of another department only with the permission."""
+    actor = actor_of(db)
+    if actor.may("results.read_privacy") or actor.serves("results.enter", result.department):
+        return result
+    hidden = set(result.privacy_items)
+    shown = tuple(reading for reading in result.readings if reading.item not in hidden)
+    # The summary may name what is hidden, so it goes with it.
+    summary = result.summary if len(shown) == len(result.readings) else ""
+    return msgspec.structs.replace(result, readings=shown, summary=summary)
+
+
+def _field(item: Item, reading: Reading | None, subject: Subject, sheet: rules.Sheet, earlier: Sequence[EarlierValue]) -> Field:
+    used = catalog_rules.range_for(item, subject.sex, subject.age)
+    shown = (reading.range_text if reading is not None else "") or (catalog_rules.range_text(used) if used else "")
+    written = rules.as_written(reading)
+    return Field(
+        code=item.code,
+        name=item.name,
+        kind=item.value_type.value,
+        unit=knowledge.printed_unit(item.unit),
+        range_text="" if item.choices else shown,
+        choices=tuple(choice.text for choice in item.choices),
+        abnormal=tuple(choice.text for choice in item.choices if choice.abnormal),
+        normal=rules.normal_value(item),
+        value="" if item.value_type is ValueType.MULTI else ";".join(written),
+        picked=written if item.value_type is ValueType.MULTI else (),
+        mark=_mark(item, reading),
+        is_required=item.code in sheet.required,
+        is_private=item.code in sheet.privacy,
+        note=item.note,
+        last=earlier[0] if earlier else None,
+    )
+
+
+def _mark(item: Item, reading: Reading | None) -> Mark:
+    is_computed = item.value_type is ValueType.CALCULATED
+    if reading is None:
+        return Mark(item.code, is_computed=is_computed)
+    words = {Flag.LOW: "偏低", Flag.HIGH: "偏高", Flag.ABNORMAL: "异常", Flag.UNKNOWN: reading.why or "未能判定"}
+    text = words.get(reading.flag, reading.why)
+    value = knowledge.value_text(msgspec.structs.replace(reading, unit="")) if reading.number is not None else ""
+    return Mark(item.code, reading.flag.value, text, value, is_computed=is_computed)
+
+
+def _history_row(item: Item, today: Reading | None, values: Sequence[EarlierValue], days: Sequence[str], now: str) -> HistoryRow:
+    by_day = {value.exam_on: value for value in reversed(values)}
+    points = [(value.exam_on, f"{value.reading.number:f}") for value in reversed(values) if value.reading.number is not None]
+    newest = values[0].reading
+    low, high = newest.low, newest.high
+    if today is not None and today.number is not None:
+        points.append((now, f"{today.number:f}"))
+        low, high = today.low, today.high
+    return HistoryRow(
+        name=item.name, unit=knowledge.printed_unit(item.unit), cells=tuple(by_day.get(day) for day in days),
+        points=tuple(points), low=None if low is None else f"{low:f}", high=None if high is None else f"{high:f}",
+    )  # fmt: skip
+
+
+def live(db: Session, visit_id: UUID, department: str, values: Mapping[str, str | list[str]]) -> Live:
+    """Judges what stands on the screen, computes the formulas and drafts the summary; stores nothing. Three statements."""
+    found = queries.load(db, visit_id, department)
+    record = queries.record_of(found, department)
+    sheet, subject, kept = found.sheet(department), found.subject(), found.readings(record)
+    problems = dict(rules.entry_problems(sheet, values))
+    good = {code: raw for code, raw in values.items() if code not in problems}
+    texts = {code: rules.as_written(reading) for code, reading in kept.items() if code not in problems}
+    readings = rules.judged(sheet, {**texts, **rules.handed_in(sheet, good, subject)}, subject, kept)
+    marks = tuple(
+        Mark(code, text=problems[code], is_problem=True) if code in problems else _mark(item, readings.get(code))
+        for code, item in sheet.items.items()
+    )
+    draft = rules.draft_summary(found.department_name(department), sheet, readings).text
+    missing = tuple(sheet.items[code].name for code in rules.missing_items(sheet, readings))
+    return Live(marks, draft, missing)
+
+
+def news(db: Session, visit_id: UUID, department: str, seen: int) -> str:
+    """Who changed the record after the version on the screen; empty when nobody did. One statement."""
+    row = db.execute(
+        select(Version.actor)
+        .join(Record, Record.version_id == Version.id)
+        .where(
+            Record.visit_id == visit_id, Record.department == department, Record.site == actor_of(db).site, Record.version > seen
+        )
+    ).first()
+    return row.actor if row else ""

@@ -1,0 +1,64 @@
+"""From the signed results to the report and back, through the real rooms below; every invariant of the house holds."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from chief_review import service as reviews
+from chief_review.facts import ReviewState
+from exam.kit.errors import Refused
+from exam.kit.house import House, system_actor
+from reporting import service
+from reporting.facts import ReportState
+from results import service as results
+from results.facts import DeliveredValue
+from tests.chief_review.cases import breaches, finalized, shown, signer
+from tests.conftest import actor_named
+
+
+def sign_again(house: House, visit_id: UUID) -> None:
+    with house.unit(signer(house, "liang")) as db:
+        reviews.sign_final(db, visit_id, reviews.review(db, visit_id).digest)
+
+
+def test_a_report_is_issued_recalled_reviewed_again_and_issued_anew(house: House) -> None:
+    visit_id = finalized(house)
+    chief = actor_named(house, "zhao")
+    with house.unit(chief) as db:
+        assert service.issue(db, visit_id).number == 1
+    assert breaches(house) == []
+    with pytest.raises(Refused), house.unit(signer(house, "liang")) as db:
+        reviews.undo_final(db, visit_id, "重新主检")
+    assert shown(house, visit_id).state == ReviewState.FINAL
+    with house.unit(chief) as db:
+        service.recall(db, visit_id, "结论遗漏")
+    with house.unit(signer(house, "liang")) as db:
+        reviews.undo_final(db, visit_id, "结论遗漏")
+    assert breaches(house) == []
+    sign_again(house, visit_id)
+    with house.unit(chief) as db:
+        assert service.issue(db, visit_id).number == 2
+    with house.unit(chief, write=False) as db:
+        assert [each.state for each in service.versions(db, visit_id)] == [ReportState.ISSUED, ReportState.SUPERSEDED]
+        text = repr(service.stored_document(db, visit_id, 2))
+    assert "脂肪肝" in text and "甘油三酯" in text
+    assert breaches(house) == []
+
+
+def test_a_correction_from_outside_marks_the_report_and_needs_new_signatures(house: House) -> None:
+    visit_id = finalized(house)
+    chief = actor_named(house, "zhao")
+    with house.unit(chief) as db:
+        service.issue(db, visit_id)
+    with house.unit(system_actor("01")) as db:
+        results.receive(db, visit_id, "LAB", [DeliveredValue("TG", "5.90", "mmol/L")], reason="检验系统更正")
+    with house.unit(chief, write=False) as db:
+        standing = service.current(db, visit_id)
+        assert standing is not None and not standing.is_current
+    assert breaches(house) == []
+    with house.unit(chief) as db:
+        service.recall(db, visit_id, "甘油三酯更正")
+    with pytest.raises(Refused, match=r"reporting\.signed_before"), house.unit(chief) as db:
+        service.issue(db, visit_id)

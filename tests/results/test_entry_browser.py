@@ -1,0 +1,194 @@
+"""The entry screen driven by keyboard in Chromium."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from exam.app import create_app
+from exam.kit.house import House
+from exam.visits import service as visits
+from results import service
+from tests.conftest import actor_named
+from tests.fixtures import houses
+from tests.results.cases import arrive, enter
+
+pytestmark = pytest.mark.browser
+
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One Chromium for this file."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def address(sqlite_house: House) -> Iterator[str]:
+    """The app on a port of its own."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(create_app(sqlite_house), log_level="error", lifespan="on"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    yield f"http://localhost:{listener.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture
+def visit(sqlite_house: House) -> tuple[UUID, str]:
+    """A man who has arrived: his visit and its number."""
+    lin = actor_named(sqlite_house, "lin")
+    visit_id = arrive(sqlite_house, lin)
+    with sqlite_house.unit(lin, write=False) as db:
+        return visit_id, visits.card(db, visit_id).visit_no
+
+
+@pytest.fixture
+def screen(chromium: Browser, sqlite_house: House, address: str) -> Iterator[Callable[[str, str], Page]]:
+    """`screen("wu", "/results/MED")` is a page of a browser signed in as that doctor."""
+    contexts = []
+    faults: list[str] = []
+
+    def open_page(login: str, path: str) -> Page:
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{address}/sign-in")
+        page.locator("[name=login]").fill(login)
+        page.locator("[name=password]").fill(houses.PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_url(lambda url: "/sign-in" not in url)
+        page.goto(address + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def stored(house: House, visit_id: UUID, department: str) -> dict[str, Any]:
+    """What is stored: item -> what was written."""
+    with house.unit(actor_named(house, "wu"), write=False) as db:
+        found = service.department_result(db, visit_id, department)
+    return {reading.item: "、".join(reading.choices) or reading.raw for reading in found.readings}
+
+
+def test_everything_normal_with_one_key_then_the_number_then_sign(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    page = screen("wu", "/results/MED")
+    page.keyboard.type(visit[1])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("内科")
+    page.keyboard.press("F2")
+    expect(page.locator("#toast")).to_contain_text("已填入 10 项正常")
+    page.keyboard.type("72")
+    expect(page.locator("#live")).to_contain_text("项目已录全")
+    expect(page.locator("#summary")).to_have_value("内科未见明显异常")
+    page.keyboard.press("Control+Enter")
+    expect(page).to_have_url(lambda url: url.endswith("/results/MED"))
+    values = stored(sqlite_house, visit[0], "MED")
+    assert (values["MED_HIS"], values["MED_RHY"], values["MED_HR"]) == ("无特殊", "齐", "72")
+
+
+def test_choices_by_digit_several_by_number_and_the_next_field_by_enter(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    page = screen("wu", f"/results/MED/{visit[1]}")
+    expect(page.locator("#MED_HIS-search")).to_be_focused()
+    for text in ("2", "糖尿"):
+        page.keyboard.type(text)
+        page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#MED_FAM-search")).to_be_focused()
+    page.keyboard.type("1")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    page.keyboard.type("110")
+    page.keyboard.press("Enter")
+    page.keyboard.press("3")
+    page.keyboard.press("1")
+    expect(page.locator("#mark-MED_HR")).to_contain_text("偏高")
+    expect(page.locator("#mark-MED_RHY")).to_contain_text("异常")
+    expect(page.locator("#summary")).to_have_value("心率(听诊) 110 /min ↑;心律:房颤律")
+    page.keyboard.press("Control+S")
+    expect(page.locator("#toast")).to_contain_text("已保存")
+    assert stored(sqlite_house, visit[0], "MED") == {
+        "MED_HIS": "高血压、糖尿病", "MED_FAM": "无特殊", "MED_HR": "110", "MED_RHY": "房颤律", "MED_MUR": "未闻及",
+    }  # fmt: skip
+
+
+def test_a_number_out_of_range_turns_red_and_a_formula_follows_while_typing(
+    screen: Callable[[str, str], Page], visit: tuple[UUID, str]
+) -> None:
+    page = screen("wu", f"/results/GEN/{visit[1]}")
+    page.locator("#HT").fill("170")
+    page.locator("#WT").fill("90")
+    page.locator("#SBP").fill("165")
+    expect(page.locator("#value-BMI")).to_have_text("31.1")
+    expect(page.locator("#mark-SBP .flag")).to_have_text("↑")
+    expect(page.locator("#SBP")).to_have_css("color", "rgb(180, 35, 24)")
+    page.locator("#SBP").fill("abc")
+    expect(page.locator("#mark-SBP")).to_contain_text("无法识别")
+    page.keyboard.press("Control+S")
+    expect(page.locator("#refusal")).to_contain_text("无法识别")
+    expect(page.locator("#HT")).to_have_value("170")
+
+
+def test_two_doctors_see_each_others_change_and_choose_by_key(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    page = screen("wu", f"/results/MED/{visit[1]}")
+    enter(sqlite_house, actor_named(sqlite_house, "mo"), visit[0], "MED", MED_HR="75", MED_LUNG="干啰音")
+    page.locator("#MED_HR").fill("80")
+    page.keyboard.press("Control+S")
+    dialog = page.locator("#conflict-dialog")
+    expect(dialog).to_be_visible()
+    expect(dialog).to_contain_text("莫文斌:75")
+    expect(dialog).to_contain_text("我的:80")
+    page.keyboard.press("2")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#record")).to_have_attribute("data-version", "2")
+    assert stored(sqlite_house, visit[0], "MED") == {"MED_HR": "80", "MED_LUNG": "干啰音"}
+
+
+def test_a_signature_is_taken_back_with_a_reason(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    lu = actor_named(sqlite_house, "lu")
+    enter(sqlite_house, lu, visit[0], "RAD", XR_CHE="心肺膈未见异常")
+    with sqlite_house.unit(lu) as db:
+        service.verify(db, visit[0], "RAD", 1)
+    page = screen("lu", f"/results/RAD/{visit[1]}")
+    page.keyboard.press("Alt+Z")
+    page.keyboard.type("片子放错人")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#entry")).to_be_visible()
+    expect(page.locator(".versions")).to_contain_text("片子放错人")
+
+
+def test_the_entry_screen_fits_a_phone(screen: Callable[[str, str], Page], visit: tuple[UUID, str]) -> None:
+    page = screen("wu", f"/results/MED/{visit[1]}")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.goto(page.url.rsplit("/", 1)[0])
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

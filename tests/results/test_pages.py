@@ -1,0 +1,223 @@
+"""Screens and JSON of results, through the app on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from exam.kit.audit import Audit
+from exam.kit.house import Actor, House
+from exam.visits import orders
+from exam.visits import service as visits
+from tests.conftest import Desk
+from tests.results.cases import GENERAL, Statements, arrive, enter, verify
+
+Acting = Callable[[str], Actor]
+Desks = Callable[[str], Desk]
+
+
+def number_of(house: House, actor: Actor, visit_id: UUID) -> str:
+    with house.unit(actor, write=False) as db:
+        return visits.card(db, visit_id).visit_no
+
+
+@pytest.fixture
+def arrived(house: House, acting: Acting) -> tuple[UUID, str]:
+    """A man who has arrived: his visit and its number."""
+    visit_id = arrive(house, acting("lin"))
+    return visit_id, number_of(house, acting("lin"), visit_id)
+
+
+def form(base: int = 0, **values: Any) -> dict[str, Any]:
+    return {"base_version": str(base), "summary": "", **values}
+
+
+def test_a_doctor_of_several_departments_chooses_and_the_choice_is_remembered(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu = desk("wu")
+    chooser = wu.get("/results")
+    assert chooser.status_code == 200 and "内科" in chooser.text and "眼科" not in chooser.text
+    opened = wu.get("/results/MED")
+    assert "results_department=MED" in opened.headers["set-cookie"]
+    again = wu.get("/results", headers={"cookie": f"{wu.headers['cookie']}; results_department=MED"})
+    assert (again.status_code, again.headers["location"]) == (303, "/results/MED")
+
+
+def test_the_work_list_shows_who_waits_and_a_scan_jumps_to_the_person(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu, number = desk("wu"), arrived[1]
+    listed = wu.get("/results/GEN")
+    assert "韦小明" in listed.text and number in listed.text
+    assert wu.get("/results/GEN", params={"state": "nonsense", "day": "never", "page": 99}).status_code == 200
+    found = wu.get(f"/results/GEN/find?number={number}")
+    assert found.headers["location"] == f"/results/GEN/{number}"
+    assert wu.get("/results/GEN/find?number=123").status_code in (404, 409, 422)
+
+
+def test_the_entry_screen_has_units_ranges_choices_and_no_item_of_the_other_sex(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu, number = desk("wu"), arrived[1]
+    general = wu.get(f"/results/GEN/{number}").text
+    assert "mmHg" in general and "90–139" in general and 'name="HT"' in general and 'name="BMI"' not in general
+    surgery = wu.get(f"/results/SUR/{number}").text
+    assert 'name="SUR_PRO"' in surgery and 'name="SUR_BRE"' not in surgery
+    assert 'data-normal="未见异常"' in surgery and "data-digit-choice" in surgery
+
+
+def test_nobody_opens_another_departments_entry_screen(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    number = arrived[1]
+    assert desk("huang").get(f"/results/GEN/{number}").status_code == 403
+    assert desk("huang").get("/results/GEN").status_code == 403
+    assert desk("lin").get(f"/results/GEN/{number}").status_code == 403
+    assert desk("huang").post(f"/api/results/GEN/{number}/enter", json={"base_version": 0}).status_code == 403
+
+
+def test_typing_is_judged_live_and_nothing_is_stored(desk: Desks, arrived: tuple[UUID, str], house: House) -> None:
+    wu, number = desk("wu"), arrived[1]
+    live = wu.htmx(f"/results/GEN/{number}/check", form(HT="170", WT="80", SBP="150", DBP="abc"))
+    assert live.status_code == 200
+    assert 'id="mark-SBP" data-flag="high"' in live.text and "偏高" in live.text
+    assert "27.7</output>" in live.text and "应为数值" in live.text and "还缺" in live.text
+    assert "收缩压 150 mmHg ↑" in live.text
+    assert wu.get(f"/api/results/GEN/{number}").json()["version"] == 0
+
+
+def test_save_verify_and_undo_through_the_forms(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu, number = desk("wu"), arrived[1]
+    saved = wu.htmx(f"/results/GEN/{number}/save", form(HT="170.0", WT="65"))
+    assert saved.status_code == 200 and 'data-version="1"' in saved.text and "toast" in saved.headers["hx-trigger"]
+    refused = wu.htmx(f"/results/GEN/{number}/verify", form(1))
+    assert refused.status_code == 409 and "以下项目没有结果" in refused.text and refused.headers["hx-retarget"] == "#refusal"
+    signed = wu.htmx(f"/results/GEN/{number}/verify", form(1, **GENERAL))
+    assert (signed.status_code, signed.headers["hx-redirect"]) == (200, "/results/GEN")
+    shown = wu.get(f"/results/GEN/{number}").text
+    assert "撤销审核" in shown and 'id="entry"' not in shown and "吴建国" in shown
+    assert wu.htmx(f"/results/GEN/{number}/reopen", {"reason": ""}).status_code == 409
+    opened = wu.htmx(f"/results/GEN/{number}/reopen", {"reason": "身高量错"})
+    assert opened.status_code == 200 and 'id="entry"' in opened.text and "身高量错" in opened.text
+
+
+def test_a_conflict_shows_both_values_and_the_choice_settles_it(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    visit_id, number = arrived
+    wu = desk("wu")
+    enter(house, acting("mo"), visit_id, "MED", MED_HR="75", MED_HIS="高血压")
+    clash = wu.htmx(f"/results/MED/{number}/save", form(0, MED_HR="80", MED_HIS="", MED_RHY="齐"))
+    assert (clash.status_code, clash.headers["hx-retarget"]) == (409, "#conflict")
+    assert "莫文斌:75" in clash.text and "我的:80" in clash.text and 'name="MED_RHY" value="齐"' in clash.text
+    settled = wu.htmx(f"/results/MED/{number}/save", form(1, **{"MED_HR": "80", "pick.MED_HR": "theirs", "MED_RHY": "齐"}))
+    assert settled.status_code == 200
+    readings = {each["item"]: each["raw"] for each in wu.get(f"/api/results/MED/{number}").json()["readings"]}
+    assert readings == {"MED_HR": "75", "MED_HIS": "高血压", "MED_RHY": "齐"}
+    assert "莫文斌" in wu.get(f"/results/MED/{number}/news?seen=0").text or readings
+
+
+BAD_FORMS: list[dict[str, Any]] = [
+    form(HT="x" * 10_000),
+    form(HT="17\x000"),
+    form(NOPE="1"),
+    form(SBP="<script>alert(1)</script>"),
+    form(HT=["170", "171"]),
+    form(99, HT="170"),
+    form(-1, HT="170"),
+    {"base_version": "abc", "HT": "170"},
+    {"HT": "170"},
+    {"base_version": "1" * 40},
+    form(summary="a" * 10_000),
+    form(summary="a\x00b"),
+    form(**{"pick.": "theirs", "x y": "x"}),
+]
+
+
+@pytest.mark.parametrize("act", ["save", "verify", "check"])
+def test_a_bad_form_is_refused_and_never_a_fault(desk: Desks, arrived: tuple[UUID, str], act: str) -> None:
+    wu = desk("wu")
+    for data in BAD_FORMS:
+        answer = wu.htmx(f"/results/GEN/{arrived[1]}/{act}", data)
+        assert answer.status_code in ((200, 422) if act == "check" else (400, 409, 422)), data
+        assert "<script>alert" not in answer.text
+
+
+BAD_BODIES = [
+    b"{", b"[]", b"null", b"\xff", b'{"base_version": 0, "more": 1}', b'{"base_version": 0, "values": {"HT": 170}}',
+    b'{"base_version": 0, "values": {"HT": "\\ud800"}}', b'{"base_version": 0, "values": {"HT": null}}',
+    b'{"base_version": 1e99}', b'{"base_version": 0, "values": {"SBP": ["1", "2"]}}', b'{"base_version": 99999999999999999999}',
+    b'{"base_version": 0, "values": {"HT": "1\\u0000"}}', b'{"base_version": 0, "summary": "\\u0000"}',
+    b'{"base_version": 0, "values": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+]  # fmt: skip
+
+
+def test_a_bad_body_is_answered_with_problem_details(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu = desk("wu")
+    for body in BAD_BODIES:
+        answer = wu.post(f"/api/results/GEN/{arrived[1]}/enter", content=body, headers={"content-type": "application/json"})
+        assert answer.status_code in (400, 409, 422), body[:60]
+        assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_markup_is_stored_literally_and_shown_escaped(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu, number = desk("wu"), arrived[1]
+    text = "<img src=x onerror=alert(1)>"
+    saved = wu.htmx(f"/results/GEN/{number}/save", form(SBP="120") | {"summary": text})
+    assert saved.status_code == 200 and text not in saved.text and "&lt;img src=x" in saved.text
+    assert wu.get(f"/api/results/GEN/{number}").json()["summary"] == text
+
+
+def test_the_json_interface_enters_verifies_reopens_and_lists(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    wu, number = desk("wu"), arrived[1]
+    url = f"/api/results/GEN/{number}"
+    entered = wu.post(f"{url}/enter", json={"base_version": 0, "values": GENERAL})
+    assert (entered.status_code, entered.json()["missing"]) == (200, [])
+    assert wu.post(f"{url}/enter", json={"base_version": 1, "values": {"HT": "171"}}).json()["version"] == 2
+    clash = wu.post(f"{url}/enter", json={"base_version": 1, "values": {"HT": "172"}})
+    assert clash.status_code == 409
+    assert clash.json()["conflicts"] == [{"item": "HT", "name": "身高", "base": ["170.0"], "theirs": ["171"], "mine": ["172"]}]
+    assert wu.post(f"{url}/verify", json={"seen_version": 1}).status_code == 409
+    assert wu.post(f"{url}/verify", json={"seen_version": 2}).json()["state"] == "verified"
+    assert wu.get("/api/results/GEN?state=done").json()["rows"][0]["visit_no"] == number
+    assert wu.post(f"{url}/reopen", json={"reason": "改"}).json()["state"] == "saved"
+    assert wu.get("/api/results/GEN?state=nonsense").status_code == 400
+    assert wu.get("/api/results/GEN?day=nonsense").status_code == 422
+
+
+def test_others_read_all_departments_but_no_private_item(desk: Desks, house: House, acting: Acting) -> None:
+    visit_id = arrive(house, acting("lin"), "P03")
+    number = number_of(house, acting("lin"), visit_id)
+    with house.unit(acting("lin")) as db:
+        orders.add_groups(db, visit_id, ["G052"])
+    enter(house, acting("nong"), visit_id, "LAB", HIVAB="阴性", GLU="5.5")
+    page = desk("wu").get(f"/results/visit/{number}")
+    assert page.status_code == 200 and "5.5" in page.text and "HIV" not in page.text
+    assert "HIV" in desk("he").get(f"/results/visit/{number}").text
+    assert "HIV" in desk("nong").get(f"/results/visit/{number}").text
+    assert {each["item"] for each in desk("wu").get(f"/api/results/LAB/{number}").json()["readings"]} == {"GLU"}
+
+
+def test_reading_a_persons_results_is_audited(desk: Desks, house: House, arrived: tuple[UUID, str]) -> None:
+    desk("wu").get(f"/results/GEN/{arrived[1]}")
+    desk("wu").get(f"/results/visit/{arrived[1]}")
+    with house.unit(None, write=False) as db:
+        acts = list(db.scalars(select(Audit.act).where(Audit.subject == f"visit:{arrived[1]}", Audit.act.like("results.read%"))))
+    assert acts == ["results.read_record", "results.read_visit"]
+
+
+def test_the_entry_screen_costs_the_same_with_more_years_and_more_values(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    wu, (visit_id, number) = desk("wu"), arrived
+    wu.get(f"/results/GEN/{number}")
+    with Statements(house) as before:
+        assert wu.get(f"/results/GEN/{number}").status_code == 200
+    for year in (2023, 2024, 2025):
+        earlier = arrive(house, acting("lin"), on=date(year, 11, 20))
+        enter(house, acting("wu"), earlier, **GENERAL)
+        verify(house, acting("wu"), earlier)
+    enter(house, acting("wu"), visit_id, **GENERAL)
+    wu.get(f"/results/GEN/{number}")
+    with Statements(house) as after:
+        shown = wu.get(f"/results/GEN/{number}")
+    assert "2024-11-20" in shown.text and "data-trend" in shown.text
+    assert len(after) <= len(before), after.texts
