@@ -20,6 +20,7 @@ from registration.facts import TILE_NAMES, Recognised, Tile
 from registration.forms import AnyRequest, FormData, OrderForm, RecogniseForm, read
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+BOARD = "/registration/today"
 TILE_TONES = {Tile.BOOKED: "", Tile.TO_PAY: "amber", Tile.CHECKED_IN: "blue", Tile.BLOOD_DRAWN: "blue", Tile.EXAMINED: "green"}
 
 
@@ -28,13 +29,27 @@ def show_board(
     request: AnyRequest, db: web.Db, day: FromQuery[date | None] = None, tile: FromQuery[str] = "", page: FromQuery[int] = 1
 ) -> web.Page:
     """The day's counts and the list behind one of them."""
-    chosen, shown = day or service.today_of(db), board.tile_of(tile)
+    return _board_page(db, day, tile, page)
+
+
+@web.get(BOARD, may="registration.board")
+def show_today(
+    request: AnyRequest, db: web.Db, day: FromQuery[date | None] = None, tile: FromQuery[str] = "", page: FromQuery[int] = 1
+) -> web.Page:
+    """The same board under the menu's address, which no other page's address begins with."""
+    return _board_page(db, day, tile, page)
+
+
+def _board_page(db: Session, day: date | None, tile: str, page: int) -> web.Page:
+    today = service.today_of(db)
+    chosen, shown = day or today, board.tile_of(tile)
     counts = board.board(db, chosen)
     tiles = [(each, TILE_NAMES[each], getattr(counts, each.value), TILE_TONES[each]) for each in Tile]
     listed = board.day_list(db, chosen, shown, page)
+    base = f"{BOARD}?day={chosen.isoformat()}"
     return web.page(
         db, "registration/board.html", board=counts, tiles=tiles, tile=shown, title=TILE_NAMES[shown] if shown else "全部", listed=listed,
-        day=chosen, is_today=chosen == service.today_of(db), url=f"/registration?day={chosen.isoformat()}&tile={tile if shown else ''}",
+        day=chosen, is_today=chosen == today, base=base, url=f"{base}&tile={shown.value if shown else ''}",
     )  # fmt: skip
 
 
@@ -115,4 +130,4 @@ def _visit_no_in(text: str) -> str:
         return ""
 
 
-routes = (show_board, export_day, show_found, recognise, without_document, show_quote, open_walk_in)
+routes = (show_board, show_today, export_day, show_found, recognise, without_document, show_quote, open_walk_in)

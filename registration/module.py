@@ -41,7 +41,7 @@ module = Module(
         "chief": ("主检医师", ("registration.read",)),
     },
     menu=(
-        MenuEntry("前台", "/registration", "registration.board", "layout-dashboard", 10),
+        MenuEntry("前台", "/registration/today", "registration.board", "layout-dashboard", 10),
         MenuEntry("预约", "/registration/bookings", "registration.book", "calendar", 11),
         MenuEntry("采血", "/registration/drawing", "registration.draw", "droplet", 12),
         MenuEntry("交单", "/registration/return", "registration.return_sheet", "clipboard-check", 13),

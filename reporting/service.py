@@ -21,7 +21,7 @@ from exam.kit.house import actor_of, house_of
 from exam.visits import service as visits
 from exam.visits.facts import Milestone, MilestoneReached, VisitState
 from reporting import contents, gathering, rules, sealing
-from reporting.document import Document, compose, compose_supplement, digest
+from reporting.document import Document, compose, compose_supplement, digest, minute_text
 from reporting.facts import (
     File,
     Issued,
@@ -327,7 +327,7 @@ def check(db: Session, visit_id: UUID, number: int, kind: ReportKind = ReportKin
         ("签章校验", found.is_valid, "通过" if found.is_valid else "；".join(found.problems)),
         ("签章后无改动", found.covers_whole_file and found.is_certified_no_changes, "签章覆盖整个文件,并禁止任何修改"),
         ("签章人受信任", found.is_trusted, found.signer_name or "未知"),
-        ("签章时间与发布时间一致", found.signed_at == row.signed_at, ""),
+        ("签章时间与发布时间一致", found.signed_at == row.signed_at, minute_text(found.signed_at)),
         ("是当前有效版本", version.is_standing and version.is_current, shown if version.is_current else f"{shown},结果已更正"),
     )
     is_valid = is_same and found.is_valid and found.signed_at == row.signed_at

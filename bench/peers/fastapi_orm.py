@@ -16,6 +16,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from pydantic import BaseModel
 from sqlalchemy import DateTime, Engine, ForeignKey, create_engine, event, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship, selectinload, sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from bench.peers.items import Item, flag_of, read_items
 
@@ -158,7 +159,9 @@ def make_engine(address: str, key_file: str) -> Engine:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    engine = create_engine("sqlite+pysqlite://", module=dbapi2, creator=connect, pool_size=24, max_overflow=40)
+    engine = create_engine(
+        "sqlite+pysqlite://", module=dbapi2, creator=connect, poolclass=QueuePool, pool_size=24, max_overflow=40
+    )  # fmt: skip
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:

@@ -197,6 +197,7 @@ def test_programs_walk_the_same_way_by_json(desk: Desk) -> None:
     opened = lin.post("/api/visits", json=body, headers={"idempotency-key": "program-00000001"})
     again = lin.post("/api/visits", json=body, headers={"idempotency-key": "program-00000001"})
     assert opened.status_code == 201, opened.text
+    assert again.status_code == 201, again.text
     assert opened.json()["visit_no"] == again.json()["visit_no"]
     url = f"/api/visits/{opened.json()['visit_no']}"
     assert lin.post(f"{url}/payments", json={"amount_fen": 59312, "receipt_no": "A1"}).json()["balance"]["due_fen"] == 0
