@@ -33,7 +33,7 @@ from exam.kit.errors import BadInput
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.knowledge import rules as knowledge
-from exam.knowledge.facts import Category
+from exam.knowledge.facts import Category, Reading
 from exam.staff import service as staff
 from exam.visits import service as visits
 from exam.visits.facts import VISIT_STATE_NAMES
@@ -124,9 +124,14 @@ def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
         "shows_privacy": actor.may("results.read_privacy"), "categories": [(each, each) for each in CATEGORIES],
         "severities": [(int(each), name) for each, name in SEVERITY_NAMES.items()], "origins": ORIGIN_NAMES,
         "state_names": REVIEW_STATE_NAMES, "record_states": RECORD_STATE_NAMES, "levels": LEVEL_NAMES,
-        "value_text": knowledge.value_text, "finding_text": knowledge.finding_text,
+        "bare_value": _bare_value, "printed_unit": knowledge.printed_unit, "finding_text": knowledge.finding_text,
         "history_days": _history_days(found),
     }  # fmt: skip
+
+
+def _bare_value(reading: Reading) -> str:
+    """A value without its unit, which stands beside it in a dense table."""
+    return knowledge.value_text(reading if reading.number is None else msgspec.structs.replace(reading, unit=""))
 
 
 def _history_days(found: ReviewScreen) -> list[str]:

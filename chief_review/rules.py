@@ -113,7 +113,7 @@ def _all_keys(body: Body) -> list[str]:
 
 def _reworded(line: ConclusionLine, words: EditedLine | ConclusionLine) -> ConclusionLine:
     new = msgspec.structs.replace(
-        line, text=words.text.strip(), category=words.category, severity=words.severity, advice=_paragraph(words.advice),
+        line, text=" ".join(words.text.split()), category=words.category, severity=words.severity, advice=_paragraph(words.advice),
         lifestyle=_paragraph(words.lifestyle), specialist=words.specialist.strip(),
     )  # fmt: skip
     if new == line or line.origin != "rule":

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from exam.backup_chain import DATABASE, Generation, raw_connection
+from exam.backup_chain import DATABASE, Generation, digest_of, raw_connection
 from exam.backup_restore import Restored, find, open_restored, restore
 from exam.backup_ship import counts_of, heads_of, ship_and_pin
 from exam.kit.clock import Clock, local
@@ -27,6 +27,7 @@ def drill(settings: Settings, copies: Path, clock: Clock, live: House | None, si
     began = time.monotonic()
     started = clock.now()
     keys = live.keys if live is not None else Keys(settings.keys)
+    live_reports = live.data / "reports" if live is not None else None
     folder = (side or copies) / f"drill-{started:%Y%m%dT%H%M%SZ}"
     page = ["恢复演练结果", "=" * 40, f"时间        {local(started):%Y-%m-%d %H:%M:%S}", f"备份目录    {copies}"]
     try:
@@ -45,9 +46,11 @@ def drill(settings: Settings, copies: Path, clock: Clock, live: House | None, si
             f"恢复用时    {seconds:.1f} 秒",
             "",
         ]
+        if (seal := settings.data.parent / "seal").exists():  # what the reports were sealed with; no part of the copies
+            (folder / "seal").symlink_to(seal.resolve())
         house = open_restored(settings, folder / "data")
         try:
-            checks = [*compared, *_invariants(house), _reports(folder / "data" / "reports")]
+            checks = [*compared, *_invariants(house), _reports(folder / "data" / "reports", live_reports)]
         finally:
             house.engine.dispose()
     finally:
@@ -124,13 +127,12 @@ def _invariants(house: House) -> list[tuple[str, list[str]]]:
     return breaches_of(house)
 
 
-def _reports(folder: Path) -> tuple[str, list[str]]:
-    """Report files are named by their SHA-256; every one must still be what its name says."""
+def _reports(folder: Path, live: Path | None) -> tuple[str, list[str]]:
+    """Restored report files are the live ones, byte for byte; what is in them, the rooms' own invariants check."""
     files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
-    broken = []
+    different = []
     for path in files:
-        name = path.name.split(".")[0]
-        with path.open("rb") as file:
-            if len(name) == 64 and hashlib.file_digest(file, "sha256").hexdigest() != name:
-                broken.append(path.name)
-    return f"报告文件与其摘要一致({len(files)} 个)", broken
+        origin = live / path.relative_to(folder) if live is not None else path
+        if not origin.exists() or digest_of(origin) != digest_of(path):
+            different.append(f"{path.name}: 与在用文件不同或在用文件缺失")
+    return f"报告文件与在用文件一致({len(files)} 个)" if live is not None else f"报告文件 {len(files)} 个", different

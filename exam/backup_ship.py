@@ -327,7 +327,7 @@ def _read_frames(wal: Path, probe: Any, last: Line | None) -> tuple[bytes, str, 
 
 
 def _copy_reports(house: House, copies: Path) -> int:
-    """Copies files of `data/reports` that are not there yet; they are named by their content and never change."""
+    """Copies files of `data/reports` that are not there yet. They are named by their content; one is only ever repaired."""
     source, target = house.data / "reports", copies / "reports"
     return _copy_new(source, target, house.cache.setdefault("backup.reports", {})) if source.is_dir() else 0
 
@@ -345,7 +345,7 @@ def _copy_new(source: Path, target: Path, seen: dict[tuple[Path, Path], tuple[in
         entries = [entry for entry in os.scandir(source) if not entry.name.startswith(".")]
         files = [entry.name for entry in entries if entry.is_file()]
         for name in files:
-            if not (target / name).exists():
+            if not (target / name).exists() or (target / name).stat().st_mtime_ns < (source / name).stat().st_mtime_ns:
                 store(target / name, [(source / name).read_bytes()])
         remembered = (changed, [entry.name for entry in entries if entry.is_dir()], len(files))
         if time.time_ns() - changed > 1_000_000_000:

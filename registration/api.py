@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar.params import FromHeader, FromPath, FromQuery, JSONBody
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from sqlalchemy.orm import Session
 
 from billing import service as billing
@@ -21,9 +21,10 @@ from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import OrderLine, TubeCard, VisitCard
 from registration import board, drawing, printing, recognition, service
-from registration.facts import Board, DayPlaces, OpenLineChoice, Opened, Printable, Recognised, WalkIn
+from registration.facts import Board, DayPlaces, Opened, OpenLineChoice, Printable, Recognised, WalkIn
 from registration.forms import AnyRequest, refuse_control_characters
 
+IdempotencyHeader = Annotated[str, HeaderParameter(name="idempotency-key")]
 Words = Annotated[str, msgspec.Meta(max_length=200)]
 
 
@@ -186,7 +187,7 @@ def search_visits(request: AnyRequest, db: web.Db, data: JSONBody[Query]) -> boa
 
 
 @web.post("/api/visits", may="registration.register", status_code=201)
-def open_visit(request: AnyRequest, db: web.Db, data: JSONBody[WalkIn], idempotency_key: FromHeader[str] = "") -> Opened:
+def open_visit(request: AnyRequest, db: web.Db, data: JSONBody[WalkIn], idempotency_key: IdempotencyHeader = "") -> Opened:
     """Registers a person and opens the visit, or books one for `exam_on`. The header `idempotency-key` makes repeats safe."""
     refuse_control_characters(data)
     return service.walk_in_once(db, idempotency_key, data) if idempotency_key else service.walk_in(db, data)
@@ -244,7 +245,7 @@ def cancel(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONB
 
 @web.post("/api/visits/{visit_no:str}/payments", may="billing.pay_at_window")
 def pay(
-    request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[PaymentBody], idempotency_key: FromHeader[str] = ""
+    request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[PaymentBody], idempotency_key: IdempotencyHeader = ""
 ) -> VisitAnswer:
     """Records a payment at the window."""
     visit_id = visit_id_of(db, visit_no)
@@ -278,7 +279,9 @@ def refuse_lines(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data:
 
 
 @web.post("/api/visits/{visit_no:str}/lines/{line_id:str}/remove", may="registration.change_order")
-def remove_line(request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_id: FromPath[str], data: JSONBody[Reason]) -> VisitAnswer:
+def remove_line(
+    request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_id: FromPath[str], data: JSONBody[Reason]
+) -> VisitAnswer:
     """Takes a line off."""
     visit_id = visit_id_of(db, visit_no)
     refuse_control_characters(data)

@@ -22,7 +22,6 @@ from exam.people.facts import SEX_NAMES, Person
 from exam.visits import service as visits
 from exam.visits.facts import CATEGORY_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
 from exam.visits.models import Visit, VisitBoard
-from registration import rules
 from registration import service as desk
 from registration.facts import TILE_NAMES, Board, DayPlaces, Tile
 from registration.models import DayCapacity
@@ -107,12 +106,17 @@ _VISITS = select(Visit, VisitBoard).join(VisitBoard, VisitBoard.visit_id == Visi
 def day_list(db: Session, day: date, tile: Tile | None = None, page: int = 1, size: int = PAGE_SIZE) -> Page:
     """The visits of a day, or those behind one count, the latest arrivals first; two statements."""
     condition = and_(VisitBoard.site == actor_of(db).site, predicate(tile, day) if tile else VisitBoard.exam_on == day)
-    order = (func.coalesce(VisitBoard.checked_in_at, VisitBoard.registered_at, VisitBoard.booked_at).desc(), VisitBoard.visit_id.desc())
+    order = (
+        func.coalesce(VisitBoard.checked_in_at, VisitBoard.registered_at, VisitBoard.booked_at).desc(),
+        VisitBoard.visit_id.desc(),
+    )
     return _paged(db, condition, order, page, size)
 
 
 def _paged(db: Session, condition: ColumnElement[bool], order: Sequence[Any], page: int, size: int) -> Page:
-    total = db.scalar(select(func.count()).select_from(VisitBoard).join(Visit, Visit.id == VisitBoard.visit_id).where(condition)) or 0
+    total = (
+        db.scalar(select(func.count()).select_from(VisitBoard).join(Visit, Visit.id == VisitBoard.visit_id).where(condition)) or 0
+    )
     pages = max(-(-total // size), 1)
     page = min(max(page, 1), pages)
     rows = db.execute(_VISITS.where(condition).order_by(*order).limit(size).offset((page - 1) * size))
@@ -230,4 +234,3 @@ def calendar(db: Session, year: int, month: int) -> tuple[DayPlaces, ...]:
     }  # fmt: skip
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return tuple(DayPlaces(day, own.get(day, usual), taken.get(day, 0), day in own) for day in days)
-

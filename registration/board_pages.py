@@ -48,7 +48,8 @@ def _board_page(db: Session, day: date | None, tile: str, page: int) -> web.Page
     listed = board.day_list(db, chosen, shown, page)
     base = f"{BOARD}?day={chosen.isoformat()}"
     return web.page(
-        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, title=TILE_NAMES[shown] if shown else "全部", listed=listed,
+        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, listed=listed,
+        title=TILE_NAMES[shown] if shown else "全部",
         day=chosen, is_today=chosen == today, base=base, url=f"{base}&tile={shown.value if shown else ''}",
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from exam.kit import audit, ids
 from exam.kit.errors import Refused
-from exam.visits import tubes
 from exam.visits import service as visits
+from exam.visits import tubes
 from exam.visits.facts import TubeCard, TubeEvent, VisitCard, VisitState
 from registration import rules
 
@@ -81,7 +81,9 @@ def collect(db: Session, visit_id: UUID, barcode: str) -> Drawing:
     plain = ids.tube_barcode(visit_no, number) if number else ""
     before = next((tube for tube in tubes.of_visit(db, visit_id) if tube.barcode == plain), None)
     if before is not None and before.id in tubes.idle(db, visit_id):
-        raise Refused("registration.tube_not_needed", f"“{before.name}”的项目均已拒检或退项,无需采集", "请勿采集该管,并废弃标签", "code")
+        raise Refused(
+            "registration.tube_not_needed", f"“{before.name}”的项目均已拒检或退项,无需采集", "请勿采集该管,并废弃标签", "code"
+        )
     last = tubes.collect(db, visit_id, barcode)
     return drawing_of(db, visit_id, last, was_taken_before=before is not None and before.state == TubeEvent.COLLECTED)
 

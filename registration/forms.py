@@ -27,7 +27,8 @@ LABELS = {
     "id_no": "证件号码", "id_kind": "证件类型", "name": "姓名", "sex": "性别", "birth_on": "出生日期", "phone": "联系电话",
     "package": "套餐", "groups": "加项", "category": "体检类别", "organization_id": "单位", "urgent": "加急", "exam_on": "体检日期",
     "key": "提交标识", "q": "查询内容", "reason": "原因", "due_on": "延期日期", "amount": "金额", "receipt_no": "收据号",
-    "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额", "day": "日期", "mode": "交单方式",
+    "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额",
+    "day": "日期", "mode": "交单方式",
 }  # fmt: skip
 
 

@@ -15,7 +15,12 @@ module = Module(
     title="登记",
     needs=("exam", "billing"),
     routes=(
-        *board_pages.routes, *booking_pages.routes, *visit_pages.routes, *drawing_pages.routes, *return_pages.routes, *api.routes,
+        *board_pages.routes,
+        *booking_pages.routes,
+        *visit_pages.routes,
+        *drawing_pages.routes,
+        *return_pages.routes,
+        *api.routes,
     ),
     permissions={
         "registration.read": "查看体检单与查询",

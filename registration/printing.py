@@ -46,13 +46,17 @@ def _printables(
     for tube in cards:
         if tube.id not in idle:
             printed = copies.get((SlipKind.LABEL, tube.barcode), 0)
-            found.append(Printable(SlipKind.LABEL, tube.barcode, f"{tube.name} …{tube.barcode[-4:]}", "、".join(tube.groups), printed))
+            found.append(
+                Printable(SlipKind.LABEL, tube.barcode, f"{tube.name} …{tube.barcode[-4:]}", "、".join(tube.groups), printed)
+            )
     catalogue = visits.catalogue_of(db, card)
     for department, own in _by_department(catalogue, lines).items():
         if rules.needs_request_form(catalogue.departments[department].kind):
             names = "、".join(line.name for line in own)
             printed = copies.get((SlipKind.REQUEST_FORM, department), 0)
-            found.append(Printable(SlipKind.REQUEST_FORM, department, f"{catalogue.departments[department].name}申请单", names, printed))
+            found.append(
+                Printable(SlipKind.REQUEST_FORM, department, f"{catalogue.departments[department].name}申请单", names, printed)
+            )
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
-from exam.visits.facts import LineState, VisitState
+from exam.visits.facts import LineState, VisitCard, VisitState
 from exam.visits.models import Visit
 from registration import rules
 from registration.facts import GroupChoice, PackageChoice, Quote, Recognised
@@ -35,8 +35,8 @@ def recognise(db: Session, id_no: str, on: date | None = None) -> Recognised:
     number = people_rules.read_id_number(None, id_no, today)
     known = people.find_by_document(db, number.kind, number.number)
     sex, birth_on = number.sex or "", number.birth_on
-    name, phone, own = "", "", ()
-    last = ""
+    name, phone, last = "", "", ""
+    own: tuple[VisitCard, ...] = ()
     if known is not None:
         person = people.person(db, known)
         name, sex, birth_on, phone = person.name, person.sex, person.birth_on, person.phone_masked
@@ -46,7 +46,8 @@ def recognise(db: Session, id_no: str, on: date | None = None) -> Recognised:
     day = on or today
     age = age_on(birth_on, day) if birth_on is not None else None
     return Recognised(
-        id_kind=number.kind, id_masked=masks.mask_id(number.number), sex=sex, birth_on=birth_on, age=age, person_id=known, name=name,
+        id_kind=number.kind, id_masked=masks.mask_id(number.number), sex=sex, birth_on=birth_on, age=age, person_id=known,
+        name=name,
         phone_masked=phone, visits=own[:EARLIER_VISITS],
         today=next((card for card in own if card.exam_on == day and card.state != VisitState.CANCELLED), None),
         package=rules.preselect(packages(db, day, sex, age), last), warnings=number.warnings,
@@ -77,7 +78,9 @@ def groups_for_day(
     """Groups that match a text, for an order that is not saved yet."""
     catalogue = catalog.catalogue(db, day)
     age = age_on(birth_on, day) if birth_on is not None and birth_on <= day else None
-    return rules.group_choices(catalogue, present, rules.matching_groups(catalogue, _initials(db, catalogue), text), sex, age, category)
+    return rules.group_choices(
+        catalogue, present, rules.matching_groups(catalogue, _initials(db, catalogue), text), sex, age, category
+    )
 
 
 def groups_for_visit(db: Session, visit_id: UUID, text: str) -> tuple[GroupChoice, ...]:

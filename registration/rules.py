@@ -79,7 +79,10 @@ def require_place(day: date, capacity: int, taken: int) -> None:
     """Refuses a booking for a day whose places are all taken (T1)."""
     if taken >= capacity:
         raise Refused(
-            "registration.day_full", f"{day.isoformat()} 的名额已满(共 {capacity} 个)", "请改选其他日期,或由前台主管调整当日名额", "exam_on"
+            "registration.day_full",
+            f"{day.isoformat()} 的名额已满(共 {capacity} 个)",
+            "请改选其他日期,或由前台主管调整当日名额",
+            "exam_on",
         )
 
 
@@ -151,11 +154,15 @@ def check_choices(lines: Sequence[OrderLine], choices: Sequence[OpenLineChoice],
 def require_cancellable(state: VisitState, lines: Iterable[OrderLine], collected: int) -> None:
     """T18: refuses to cancel once a tube was collected or anything was examined."""
     if collected:
-        raise Refused("registration.tubes_collected", f"已采集 {collected} 管标本,不能取消登记", "请先在采血页撤销采集,或改为逐项拒检")
+        raise Refused(
+            "registration.tubes_collected", f"已采集 {collected} 管标本,不能取消登记", "请先在采血页撤销采集,或改为逐项拒检"
+        )
     busy = [line for line in lines if line.state in IN_HAND]
     if busy:
         shown = LINE_STATE_NAMES[busy[0].state]
-        raise Refused("registration.already_examined", f"“{busy[0].name}”{shown},不能取消登记", "已开始检查的体检单请办理拒检后交单")
+        raise Refused(
+            "registration.already_examined", f"“{busy[0].name}”{shown},不能取消登记", "已开始检查的体检单请办理拒检后交单"
+        )
     if state not in (VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN):
         raise Refused("registration.not_cancellable", "当前状态不能取消登记", "请刷新页面查看最新状态")
 
@@ -245,8 +252,8 @@ def group_choices(
             warnings = (*warnings, f"将替代“{'、'.join(smaller)}”")
         choices.append(
             GroupChoice(
-                code=group.code, name=group.name, department=catalogue.departments[group.department].name, price_fen=group.price_fen,
-                is_ordered=group.code in present, blocked=blocked, warnings=warnings,
+                code=group.code, name=group.name, department=catalogue.departments[group.department].name,
+                price_fen=group.price_fen, is_ordered=group.code in present, blocked=blocked, warnings=warnings,
             )
         )  # fmt: skip
     return tuple(choices)

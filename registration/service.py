@@ -29,8 +29,8 @@ from registration import rules
 from registration.facts import (
     AUTO_REFUSAL_REASON,
     NewBooking,
-    OpenLineChoice,
     Opened,
+    OpenLineChoice,
     VisitMoved,
     WalkIn,
 )

@@ -30,7 +30,9 @@ def board_counts(db: Session) -> Iterator[str]:
             expected[site, row.exam_on, tile] += holds(row, row.exam_on)
     for site, day in db.execute(select(VisitBoard.site, VisitBoard.exam_on).distinct()).all():
         counts = db.execute(
-            select(*(func.count().filter(predicate(tile, day)) for tile in Tile)).where(VisitBoard.site == site, VisitBoard.exam_on == day)
+            select(*(func.count().filter(predicate(tile, day)) for tile in Tile)).where(
+                VisitBoard.site == site, VisitBoard.exam_on == day
+            )
         ).one()
         for tile, count in zip(Tile, counts, strict=True):
             if count != expected[site, day, tile]:

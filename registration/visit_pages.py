@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from exam.kit import audit, web
 from exam.kit.errors import NotFound
 from exam.kit.house import house_of
-from exam.kit.money import fen_from_yuan
+from exam.kit.money import fen_from_yuan, yuan
 from exam.visits import orders
 from exam.visits import service as visits
 from registration import facts, printing, recognition, service, sheet
@@ -45,8 +45,8 @@ def show_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.
     """One visit with everything the desk may do to it."""
     found = sheet.visit_sheet(db, visit_no)
     return web.page(
-        db, "registration/visit.html", sheet=found, card=found.card, url=address_of(found.card.visit_no), key=house_of(db).ids.new().hex,
-        slip_names=SLIP_NAMES, undo_reasons=facts.UNDO_REASONS, cancel_reasons=facts.CANCEL_REASONS,
+        db, "registration/visit.html", sheet=found, card=found.card, url=address_of(found.card.visit_no),
+        key=house_of(db).ids.new().hex, slip_names=SLIP_NAMES, undo_reasons=facts.UNDO_REASONS, cancel_reasons=facts.CANCEL_REASONS,
     )  # fmt: skip
 
 
@@ -106,7 +106,10 @@ def show_slips(request: AnyRequest, db: web.Db, visit_no: FromPath[str], slip: F
         kind, _, subject = each.partition(":")
         subjects.setdefault(kind, []).append(subject)
     files = [
-        (SLIP_NAMES[kind], f"{address_of(found.visit_no)}/pdf/{kind.value}?{urlencode([('subject', each) for each in subjects[kind] if each])}")
+        (
+            SLIP_NAMES[kind],
+            f"{address_of(found.visit_no)}/pdf/{kind.value}?{urlencode([('subject', each) for each in subjects[kind] if each])}",
+        )
         for kind in SlipKind if kind in subjects
     ]  # fmt: skip
     return web.page(db, "registration/slips.html", card=found, files=files, url=address_of(found.visit_no))
@@ -221,7 +224,7 @@ def rebook(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormD
 def cancel(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Cancels the visit."""
     refund_fen = service.cancel(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text)
-    toast = f"已取消登记,请办理退费 {web.yuan(refund_fen)} 元" if refund_fen else "已取消登记"
+    toast = f"已取消登记,请办理退费 {yuan(refund_fen)} 元" if refund_fen else "已取消登记"
     return web.back_to(db, address_of(visit_no), toast=toast)
 
 

@@ -66,6 +66,8 @@ class Desk:
         self._code = code
         self._watch = watch
         self._signing = threading.Lock()
+        self._windows = 0
+        self._last_code = ""
         # The cookie is `Secure`; a program on loopback carries it itself (decision 18).
         self._http = httpx.Client(base_url=base, timeout=60, limits=httpx.Limits(max_connections=64))
         needs_code = login in ("system", "security", "audit")
@@ -89,28 +91,26 @@ class Desk:
         return answer.json() if answer.content else None
 
     def sign(self, step: str, path: str, body: Any) -> Any:
-        """Sends something that needs the signing window; opens the window first when it is closed."""
-        for _ in range(40):
+        """Sends something that needs the signing window; opens the window first when it is closed or used up."""
+        for _ in range(5):
+            windows = self._windows
             try:
                 return self.post(step, path, body)
             except Answered as refused:
                 if refused.code != "auth.signing_closed":
                     raise
-                with self._signing:
+            with self._signing:
+                if self._windows == windows:
                     self._open_window()
         raise Answered(step, 409, "auth.signing_closed", "the signing window did not open")
 
     def _open_window(self) -> None:
         """A code works once, so the second window within half a minute waits for the next code."""
-        deadline = time.monotonic() + 65
-        while True:
-            try:
-                self.post("open signing window", "/api/signing-window", {"code": self._code(self.login)})
-                return
-            except Answered as refused:
-                if refused.code != "auth.code_wrong" or time.monotonic() > deadline:
-                    raise
-                time.sleep(3)
+        while (code := self._code(self.login)) == self._last_code:
+            time.sleep(1)
+        self._last_code = code
+        self.post("open signing window", "/api/signing-window", {"code": code})
+        self._windows += 1
 
     def _timed(self, step: str, method: str, path: str, body: Any) -> httpx.Response:
         begun = time.perf_counter()

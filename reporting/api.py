@@ -13,7 +13,6 @@ from exam.kit import audit, web
 from exam.visits import service as visits
 from reporting import service
 from reporting.facts import ReportVersion
-from reporting.pages import visit_of
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -69,7 +68,7 @@ def _view(version: ReportVersion) -> VersionView:
 @web.get("/api/reports/{visit_no:str}", may="reporting.read")
 def read_report(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> ReportView:
     """A visit's report with all its versions."""
-    visit_id = visit_of(db, visit_no)
+    visit_id = service.visit_of(db, visit_no)
     audit.read(db, "reporting.read_report", f"visit:{visit_no}")
     versions = service.versions(db, visit_id)
     current = next((each.number for each in versions if each.is_standing and each.is_current), 0)
@@ -80,7 +79,7 @@ def read_report(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> Rep
 @web.get("/api/reports/{visit_no:str}/pdf", may="reporting.read")
 def read_pdf(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> Response[bytes]:
     """The sealed file that counts now; never a recalled, replaced or outdated one (S4)."""
-    found = service.current_pdf(db, visit_of(db, visit_no))
+    found = service.current_pdf(db, service.visit_of(db, visit_no))
     audit.read(db, "reporting.read_file", f"visit:{visit_no}")
     return web.download(found.content, found.name, "application/pdf")
 
@@ -88,14 +87,14 @@ def read_pdf(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> Respon
 @web.post("/api/reports/{visit_no:str}/issue", may="reporting.issue")
 def issue_report(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> IssuedView:
     """Issues the report of a visit whose final review is done."""
-    issued = service.issue(db, visit_of(db, visit_no))
+    issued = service.issue(db, service.visit_of(db, visit_no))
     return IssuedView(issued.number, issued.missing_characters)
 
 
 @web.post("/api/reports/{visit_no:str}/recall", may="reporting.recall")
 def recall_report(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[RecallBody]) -> RecalledView:
     """Recalls the issued version."""
-    number = service.recall(db, visit_of(db, visit_no), data.reason, is_examinee_told=data.is_examinee_told)
+    number = service.recall(db, service.visit_of(db, visit_no), data.reason, is_examinee_told=data.is_examinee_told)
     return RecalledView(number)
 
 

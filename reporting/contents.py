@@ -122,19 +122,23 @@ def _department(
 ) -> Iterable[document.DepartmentResult]:
     """A department's parts: the laboratory's one for each ordered group, private readings in parts of their own.
 
-    A summary that was written over private readings too stands in the supplement; the open part gets one drafted from the
-    open readings alone, so that nothing private can slip through a sentence.
+    A summary over private readings too is never split by its words: the open part gets one drafted from the open readings
+    alone, so that nothing private can slip through a sentence. The supplement gets the doctor's own words, or, where the
+    doctor left the draft as it was, a draft over the private readings alone.
     """
     printable = [each for each in result.readings if not privacy.is_barred((each.item,))]
     private = [each for each in printable if privacy.is_private((each.item,))]
     opened = [each for each in printable if not privacy.is_private((each.item,))]
     is_mixed = len(opened) < len(result.readings) or privacy.is_private((), result.summary)
     is_barred = len(printable) < len(result.readings) or privacy.is_barred((), result.summary)
-    written = "" if is_barred else result.summary
-    open_summary = result.summary
-    if is_mixed:
-        open_summary = summarize(result.department_name, opened, not result.missing).text if opened else ""
-    for readings, summary, is_private in ((opened, open_summary, False), (private, written if is_mixed else "", True)):
+
+    def draft(readings: Sequence[Reading]) -> str:
+        return summarize(result.department_name, readings, not result.missing).text if readings else ""
+
+    is_draft = is_barred or result.summary == draft(result.readings)
+    open_summary = draft(opened) if is_mixed else result.summary
+    private_summary = draft(private) if is_draft else result.summary
+    for readings, summary, is_private in ((opened, open_summary, False), (private, private_summary, True)):
         parts = _grouped(sources, result, readings)
         for place, (group_name, listed) in enumerate(parts):
             yield document.DepartmentResult(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from litestar import Request, Response
 from litestar.enums import RequestEncodingType
@@ -14,7 +13,7 @@ from sqlalchemy.orm import Session
 from chief_review.facts import PanelLink, Review, ReviewPanel
 from exam.kit import audit, web
 from exam.kit.clock import day_of, local
-from exam.kit.errors import NotFound, Refused
+from exam.kit.errors import NotFound
 from exam.kit.house import actor_of, house_of
 from exam.kit.sheets import XLSX, workbook
 from exam.people.facts import SEX_NAMES
@@ -27,14 +26,6 @@ from reporting.queries import TAB_NAMES, Tab
 
 AnyRequest = Request[Any, Any, Any]
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
-
-
-def visit_of(db: Session, visit_no: str) -> UUID:
-    """The visit of a number in an address; whatever is no visit of this site is simply not found (AT-01)."""
-    try:
-        return visits.find_id(db, visit_no)
-    except Refused:
-        raise NotFound("没有找到该报告", "请核对体检号后重新查询") from None
 
 
 def _tab(text: str) -> Tab:
@@ -87,7 +78,7 @@ def issue_many(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """Asks for the chosen reports to be issued in the background, and shows the progress."""
     chosen = data.get("visit_no", [])
     numbers = chosen if isinstance(chosen, list) else [chosen]
-    batch_id = batches.issue_many(db, [visit_of(db, str(number)) for number in numbers])
+    batch_id = batches.issue_many(db, [service.visit_of(db, str(number)) for number in numbers])
     return web.back_to(db, f"/reports/batches/{batch_id}")
 
 
@@ -113,7 +104,7 @@ def change_setting(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
 @web.get("/reports/{visit_no:str}", may="reporting.read")
 def show(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Page:
     """A visit's versions and what can be done with them."""
-    visit_id = visit_of(db, visit_no)
+    visit_id = service.visit_of(db, visit_no)
     audit.read(db, "reporting.read_report", f"visit:{visit_no}")
     versions = service.versions(db, visit_id)
     names = accounts.names(db, [each.issued_by for each in versions])
@@ -128,10 +119,11 @@ def preview(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], version: FromQuery[str] = "", kind: FromQuery[str] = "main"
 ) -> web.Page:
     """The report on screen: as it would be issued now, or as a version was."""
-    visit_id, wanted = visit_of(db, visit_no), _kind(db, kind)
+    visit_id, wanted = service.visit_of(db, visit_no), _kind(db, kind)
     audit.read(db, "reporting.preview", f"visit:{visit_no}", reason=wanted.value)
     number, has_supplement = _number_of(version), False
     warnings: tuple[str, ...] = ()
+    stored = next((each for each in service.versions(db, visit_id) if each.number == number), None)
     if number:
         document = service.stored_document(db, visit_id, number, wanted)
     else:
@@ -141,8 +133,9 @@ def preview(
             raise NotFound("没有隐私补充报告", "本次体检没有隐私项目")
         document, warnings, has_supplement = chosen, found.warnings, found.supplement is not None
     return web.page(
-        db, "reporting/preview.html", document=document, number=number, warnings=warnings, visit_no=visit_no,
-        is_supplement=wanted == ReportKind.SUPPLEMENT, has_supplement=has_supplement, is_waiting=service.is_waiting(db, visit_id),
+        db, "reporting/preview.html", document=document, number=number, warnings=warnings, visit_no=visit_no, stored=stored,
+        states=REPORT_STATE_NAMES, is_supplement=wanted == ReportKind.SUPPLEMENT, has_supplement=has_supplement,
+        is_waiting=service.is_waiting(db, visit_id),
     )  # fmt: skip
 
 
@@ -160,7 +153,7 @@ def require_private(db: Session) -> None:
 
 
 def _file(db: Session, visit_no: str, number: str, kind: ReportKind, is_download: bool) -> Response[bytes]:
-    found = service.pdf(db, visit_of(db, visit_no), _number_of(number), kind)
+    found = service.pdf(db, service.visit_of(db, visit_no), _number_of(number), kind)
     audit.read(db, "reporting.read_file", f"visit:{visit_no}", reason=f"{kind}:{number}")
     return web.download(found.content, found.name, "application/pdf", inline=not is_download)
 
@@ -187,14 +180,14 @@ def show_verdict(
 ) -> web.Page:
     """The check of a version's seal and file, in words."""
     wanted = _kind(db, kind)
-    verdict = service.check(db, visit_of(db, visit_no), _number_of(number), wanted)
+    verdict = service.check(db, service.visit_of(db, visit_no), _number_of(number), wanted)
     return web.page(db, "reporting/_verdict.html", verdict=verdict, number=_number_of(number), kind=wanted)
 
 
 @web.post("/reports/{visit_no:str}/issue", may="reporting.issue")
 def issue(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Page:
     """Issues one report now."""
-    issued = service.issue(db, visit_of(db, visit_no))
+    issued = service.issue(db, service.visit_of(db, visit_no))
     toast = f"已发布第 {issued.number} 版{batches.missing_text(issued.missing_characters)}"
     return web.back_to(db, f"/reports/{visit_no}", toast=toast)
 
@@ -203,21 +196,21 @@ def issue(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Page:
 def recall(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Recalls the issued version."""
     is_told = data.get("is_examinee_told") == "on"
-    number = service.recall(db, visit_of(db, visit_no), str(data.get("reason", "")), is_examinee_told=is_told)
+    number = service.recall(db, service.visit_of(db, visit_no), str(data.get("reason", "")), is_examinee_told=is_told)
     return web.back_to(db, f"/reports/{visit_no}", toast=f"已撤回第 {number} 版")
 
 
 @web.post("/reports/{visit_no:str}/deliver", may="reporting.deliver")
 def deliver(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Records who took the report."""
-    service.deliver(db, visit_of(db, visit_no), str(data.get("received_by", "")))
+    service.deliver(db, service.visit_of(db, visit_no), str(data.get("received_by", "")))
     return web.back_to(db, f"/reports/{visit_no}", toast="已登记领取")
 
 
 @web.post("/reports/{visit_no:str}/undo-delivery", may="reporting.deliver")
 def undo_delivery(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Takes a wrong entry of a hand-over back."""
-    service.undo_delivery(db, visit_of(db, visit_no), str(data.get("reason", "")))
+    service.undo_delivery(db, service.visit_of(db, visit_no), str(data.get("reason", "")))
     return web.back_to(db, f"/reports/{visit_no}", toast="已撤销领取登记")
 
 

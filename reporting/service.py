@@ -65,6 +65,14 @@ class Prepared(msgspec.Struct, frozen=True):
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+def visit_of(db: Session, visit_no: str) -> UUID:
+    """The visit of a number in an address; whatever is no visit of this site is simply not found (AT-01)."""
+    try:
+        return visits.find_id(db, visit_no)
+    except Refused:
+        raise NotFound("没有找到该报告", "请核对体检号后重新查询") from None
+
+
 def versions(db: Session, visit_id: UUID) -> tuple[ReportVersion, ...]:
     """All versions of a visit's report, the newest first."""
     visits.card(db, visit_id)

@@ -141,7 +141,8 @@ def _read_entry(db: web.Db, kind: str, data: dict[str, Any], valid_from: date) -
     labels = {each.name: each.label for each in COLUMNS[kind]}
     texts = {name: str(data.get(name, "")) for name in labels}
     more: dict[str, Any] = {}
-    fields, problems = COLUMNS[kind], []
+    fields = COLUMNS[kind]
+    problems: list[tuple[str, str]] = []
     if kind == "item":
         more["ranges"], problems = _read_ranges(data)
         more["ranges"] = tuple(more["ranges"])

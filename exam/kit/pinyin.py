@@ -14,6 +14,7 @@ _HAN = re.compile("[\u3007\u3400-\u9fff\uf900-\ufaff\U00020000-\U000323af]")
 _LATIN = re.compile("[a-z0-9]")
 
 
+@lru_cache(maxsize=10_000)
 def initials(text: str) -> str:
     """The initials of any text in its usual reading, for searching words of a catalogue: 血常规 gives `xcg`.
 

@@ -49,8 +49,8 @@ class Space:
         """Refuses a write while the disk is nearly full; `is_own` is the house's own work. Reads never ask."""
         now = time.monotonic()
         if now >= self._look_again_at:
+            self._room = self._look()  # before the time: another thread must never see the one without the other
             self._look_again_at = now + 1.0
-            self._room = self._look()
         if self._room < (HOUSE_NEEDS_BYTES if is_own else PEOPLE_NEED_BYTES):
             raise Refused("space.full", "磁盘空间不足,系统已转为只读,本次操作未保存", "请联系系统管理员清理磁盘,之后自动恢复")
 

@@ -73,7 +73,7 @@ def show_people(request: AnyRequest, db: web.Db, q: FromQuery[str] = "") -> web.
     """Files by whole number or phone, last four, name or pinyin by prefix; nothing is listed unasked."""
     text = q.strip()[:60]
     found = service.search(db, text) if text else []
-    names = {"sexes": SEX_NAMES, "kinds": ID_KIND_NAMES}
+    names: dict[str, Any] = {"sexes": SEX_NAMES, "kinds": ID_KIND_NAMES}
     return web.page(db, "exam/people_list.html", q=text, people=found, most=service.MOST_FOUND, **names)
 
 

@@ -163,12 +163,12 @@ def _masked(db: Session, rows: Sequence[PersonRow]) -> list[Person]:
     names = organization_names(db, {row.organization_id for row in rows if row.organization_id})
     found = []
     for row in rows:
-        document = documents.get(row.id)
-        number = house.cipher.open(document.number, f"exam_id_document.number:{document.id}") if document else ""
+        held = documents.get(row.id)
+        number = house.cipher.open(held.number, f"exam_id_document.number:{held.id}") if held else ""
         found.append(
             Person(
                 id=row.id, file_no=row.file_no, name=row.name, sex=row.sex, birth_on=row.birth_on,
-                id_kind=IdKind(document.kind) if document else IdKind.NONE, id_masked=masks.mask_id(number),
+                id_kind=IdKind(held.kind) if held else IdKind.NONE, id_masked=masks.mask_id(number),
                 phone_masked=masks.mask_phone(house.cipher.open(row.phone, f"exam_person.phone:{row.id}")),
                 address_masked=masks.mask_address(house.cipher.open(row.address, f"exam_person.address:{row.id}")),
                 organization=names.get(row.organization_id, "") if row.organization_id else "",
@@ -187,8 +187,8 @@ def reveal(db: Session, person_id: UUID, field: str, reason: str) -> str:
     audit.read(db, f"people.reveal_{field}", f"person:{row.file_no}", reason.strip()[:200])
     house = house_of(db)
     if field == "id_no":
-        document = _document_of(db, row.id)
-        return house.cipher.open(document.number, f"exam_id_document.number:{document.id}") if document else ""
+        held = _document_of(db, row.id)
+        return house.cipher.open(held.number, f"exam_id_document.number:{held.id}") if held else ""
     sealed = row.phone if field == "phone" else row.address
     return house.cipher.open(sealed, f"exam_person.{field}:{row.id}")
 
@@ -202,7 +202,7 @@ def search(db: Session, text: str) -> list[Person]:
     return _masked(db, db.scalars(found).all())
 
 
-def search_statement(db: Session, text: str) -> Select[tuple[UUID]] | None:
+def search_statement(db: Session, text: str) -> Select[UUID] | None:
     """The ids that `search` looks for, as a statement other rooms may join; None for a text that is too short."""
     plain = "".join(text.split())
     cipher = house_of(db).cipher

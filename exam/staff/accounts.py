@@ -188,12 +188,12 @@ def load_roles(db: Session, modules: Modules) -> None:
     for module in modules.all:
         for code, (name, permissions) in module.roles.items():
             proposed.setdefault(code, (name, []))[1].extend(permissions)
-    for code, (name, permissions) in proposed.items():
+    for code, (name, several) in proposed.items():
         if code in present:
             continue
         db.add(Role(code=code, name=name, ver=1))
         db.flush()
-        for permission in dict.fromkeys(permissions):
+        for permission in dict.fromkeys(several):
             if permission not in modules.permissions:
                 raise RuntimeError(f"role {code!r} names the unknown permission {permission!r}")
             db.add(RolePermission(role=code, permission=permission))

@@ -12,7 +12,7 @@ from litestar.params import JSONBody
 from exam.kit import auth, web
 from exam.kit.house import actor_of, house_of
 from exam.staff import service
-from exam.staff.pages import clear_session_cookie, open_window, set_session_cookie
+from exam.staff.cookies import clear_session_cookie, open_window, set_session_cookie
 
 AnyRequest = Request[Any, Any, Any]
 

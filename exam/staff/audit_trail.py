@@ -117,7 +117,7 @@ def act_name(db: Session, act: str) -> str:
 _NEWEST_FIRST = (Audit.at.desc(), Audit.writer, Audit.seq.desc())
 
 
-def _where(db: Session, wanted: Filter) -> Select[tuple[Audit]]:
+def _where(db: Session, wanted: Filter) -> Select[Audit]:
     # Refused sign-ins have no actor and so no site; they are everybody's business.
     statement = select(Audit).where(
         Audit.site.in_([actor_of(db).site, ""]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Request, Response
+from litestar import Request
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromQuery
 
@@ -14,6 +14,7 @@ from exam.kit.errors import BadInput
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.staff import service
+from exam.staff.cookies import clear_session_cookie, open_window, set_session_cookie
 
 AnyRequest = Request[Any, Any, Any]
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
@@ -38,16 +39,6 @@ class PasswordForm(msgspec.Struct, forbid_unknown_fields=True):
 
 
 PASSWORD_LABELS = {"old": "原密码", "password": "新密码", "again": "再次输入新密码"}
-
-
-def set_session_cookie(response: Response[Any], token: str) -> None:
-    """Gives the browser the session's token; it ends with the browser, and on the server after its limits."""
-    response.set_cookie(key=auth.COOKIE, value=token, path="/", httponly=True, secure=True, samesite="lax")
-
-
-def clear_session_cookie(response: Response[Any]) -> None:
-    """Takes the token back. A `__Host-` cookie is only replaced by one with the same attributes."""
-    response.set_cookie(key=auth.COOKIE, value="", max_age=0, path="/", httponly=True, secure=True, samesite="lax")
 
 
 @web.get(SIGN_IN, may=auth.OPEN)
@@ -119,7 +110,7 @@ class CodeForm(msgspec.Struct, forbid_unknown_fields=True):
 @web.get("/staff/signing", may=auth.SIGNED_IN)
 def show_signing(request: AnyRequest, db: web.Db, next: FromQuery[str] = "/") -> web.Page:
     """Whether the signing window is open, and the form that opens it."""
-    values = {"window": service.signing_window(db), "next": web_path(next), "limits": service.signing_limits(house_of(db))}
+    values: Any = {"window": service.signing_window(db), "next": web_path(next), "limits": service.signing_limits(house_of(db))}
     return web.page(db, "exam/staff_signing.html", **values)
 
 
@@ -129,13 +120,6 @@ def open_signing(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     form = read_form(data, CodeForm, {"code": "动态码"})
     open_window(db, form.code)
     return web.back_to(db, web_path(form.next), toast="签名已开启")
-
-
-def open_window(db: web.Db, code: str) -> Any:
-    """Lets go of this request's write lock, nothing being written yet: a wrong code must stay counted though it is refused."""
-    actor, terminal = actor_of(db), db.info["terminal"]
-    db.rollback()
-    return service.open_signing_window(house_of(db), actor, code, terminal)
 
 
 def web_path(text: str) -> str:

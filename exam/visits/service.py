@@ -190,8 +190,9 @@ def cards(db: Session, visit_ids: Sequence[UUID]) -> list[VisitCard]:
 
 def of_person(db: Session, person_id: UUID) -> list[VisitCard]:
     """A person's visits at the actor's site, newest first (往年档案)."""
-    statement = _CARD.where(Visit.person_id == person_id, Visit.site == actor_of(db).site).order_by(Visit.exam_on.desc(), Visit.id.desc())
-    return [to_card(visit, board) for visit, board in db.execute(statement)]
+    statement = _CARD.where(Visit.person_id == person_id, Visit.site == actor_of(db).site)
+    newest_first = statement.order_by(Visit.exam_on.desc(), Visit.id.desc())
+    return [to_card(visit, board) for visit, board in db.execute(newest_first)]
 
 
 def to_card(visit: Visit, board: VisitBoard) -> VisitCard:
@@ -248,7 +249,8 @@ def move_day(db: Session, visit_id: UUID, exam_on: date) -> None:
     visit = get_row(db, visit_id, lock=True)
     state = state_of(db, visit_id)
     if state not in (VisitState.BOOKED, VisitState.REGISTERED):
-        raise Refused("visits.day_fixed", f"当前状态为“{VISIT_STATE_NAMES[state]}”,不能改期", "请先取消报到,或按原日期继续体检", "exam_on")
+        text = f"当前状态为“{VISIT_STATE_NAMES[state]}”,不能改期"
+        raise Refused("visits.day_fixed", text, "请先取消报到,或按原日期继续体检", "exam_on")
     _refuse_second_visit(db, visit.person_id, exam_on)
     catalogue = catalogue_of(db, visit)
     codes = db.scalars(select(LineBoard.group_code).where(LineBoard.visit_id == visit_id, LineBoard.state != LineState.REMOVED))

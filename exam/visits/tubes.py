@@ -28,7 +28,8 @@ def plan(db: Session, visit_id: UUID) -> tuple[TubeCard, ...]:
     visit = visits.get_row(db, visit_id, lock=True)
     house = house_of(db)
     catalogue = visits.catalogue_of(db, visit)
-    have = set(db.scalars(select(TubeLine.line_id).join(TubeRow, TubeRow.id == TubeLine.tube_id).where(TubeRow.visit_id == visit_id)))
+    in_tubes = select(TubeLine.line_id).join(TubeRow, TubeRow.id == TubeLine.tube_id).where(TubeRow.visit_id == visit_id)
+    have = set(db.scalars(in_tubes))
     wanting = {
         line.group_code: line.id for line in orders.lines(db, visit_id)
         if line.id not in have and line.state == LineState.PENDING and line.group_code in catalogue.groups
@@ -53,7 +54,9 @@ def plan(db: Session, visit_id: UUID) -> tuple[TubeCard, ...]:
     return of_visit(db, visit_id)
 
 
-def _fact(db: Session, tube_id: UUID, visit_id: UUID, kind: TubeEvent, reason: str, undoes: UUID | None = None) -> dict[str, object]:
+def _fact(
+    db: Session, tube_id: UUID, visit_id: UUID, kind: TubeEvent, reason: str, undoes: UUID | None = None
+) -> dict[str, object]:
     house, actor = house_of(db), actor_of(db)
     return {
         "id": house.ids.new(), "tube_id": tube_id, "visit_id": visit_id, "kind": kind.value, "undoes": undoes,

@@ -15,7 +15,7 @@ from sqlalchemy import func, select, text
 from exam import backup, commands
 from exam.backup_chain import DATABASE, Generation, folders, newest
 from exam.backup_drill import drill
-from exam.backup_restore import Restored, open_restored, record, restore
+from exam.backup_restore import open_restored, record, restore
 from exam.backup_ship import KEPT, require_apart, ship
 from exam.kit import series
 from exam.kit.audit import Audit
@@ -24,6 +24,7 @@ from exam.kit.errors import Refused
 from exam.kit.house import House, system_actor
 from exam.people.models import Person
 from tests.durability.desk import register
+
 
 def numbers_in(house: House) -> set[str]:
     with house.unit(system_actor("01"), write=False) as db:
@@ -158,7 +159,7 @@ def test_until_restores_the_state_of_that_moment(sqlite_house: House, copies: Pa
     ship(sqlite_house, copies)
     assert numbers_in(restored_house("until", until=noon)) == {first}
     assert numbers_in(restored_house("all")) == {first, second}
-    with pytest.raises(Refused, match="backup.none"):
+    with pytest.raises(Refused, match=r"backup\.none"):
         restored_house("too-early", until=clock.now() - timedelta(days=1))
 
 
@@ -296,7 +297,9 @@ def test_a_full_backup_is_due_every_night_and_old_ones_go(sqlite_house: House, c
     assert len(folders(copies)) == KEPT
 
 
-def test_report_files_are_copied_once_and_come_back(sqlite_house: House, copies: Path, restored_house: Callable[..., House]) -> None:
+def test_report_files_are_copied_once_and_come_back(
+    sqlite_house: House, copies: Path, restored_house: Callable[..., House]
+) -> None:
     folder = sqlite_house.data / "reports" / "ab"
     folder.mkdir(parents=True)
     (folder / "one.pdf").write_bytes(b"%PDF one")
@@ -320,6 +323,22 @@ def test_a_drill_compares_the_restored_copy_with_the_live_database(sqlite_house:
     assert not list(copies.glob("drill-*/"))
 
 
+def test_a_repaired_report_file_is_copied_again_and_a_drill_finds_one_that_differs(sqlite_house: House, copies: Path) -> None:
+    folder = sqlite_house.data / "reports" / "cd"
+    folder.mkdir(parents=True)
+    (folder / "x.pdf.sealed").write_bytes(b"sealed")
+    ship(sqlite_house, copies)
+    (folder / "new").write_bytes(b"sealed anew")
+    (folder / "new").replace(folder / "x.pdf.sealed")
+    register(sqlite_house, 1)
+    assert drill(sqlite_house.settings, copies, sqlite_house.clock, sqlite_house)[0]
+    assert (copies / "reports" / "cd" / "x.pdf.sealed").read_bytes() == b"sealed anew"
+    (copies / "reports" / "cd" / "x.pdf.sealed").write_bytes(b"rotten")
+    is_good, page = drill(sqlite_house.settings, copies, sqlite_house.clock, sqlite_house)
+    assert not is_good
+    assert "x.pdf.sealed: 与在用文件不同" in page
+
+
 def test_a_drill_finds_a_bit_that_rotted_in_the_copies(sqlite_house: House, copies: Path) -> None:
     register(sqlite_house, 1)
     generation = ship(sqlite_house, copies)
@@ -333,7 +352,7 @@ def test_a_drill_finds_a_bit_that_rotted_in_the_copies(sqlite_house: House, copi
 
 def test_a_drill_says_which_table_differs(sqlite_house: House, copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(sqlite_house, 1)
-    monkeypatch.setattr("exam.backup_drill._digest", lambda connection, table: f"{id(connection)}" if table == "exam_person" else "")
+    monkeypatch.setattr("exam.backup_drill._digest", lambda side, table: str(id(side)) if table == "exam_person" else "")
     is_good, page = drill(sqlite_house.settings, copies, sqlite_house.clock, sqlite_house)
     assert not is_good
     assert "exam_person: 内容不同" in page
@@ -352,7 +371,7 @@ def test_postgresql_is_sent_to_its_own_tools(house: House, copies: Path) -> None
     if house.is_sqlite:
         assert ship(house, copies).manifest.counts["exam_person"] == 0
     else:
-        with pytest.raises(Refused, match="backup.postgresql"):
+        with pytest.raises(Refused, match=r"backup\.postgresql"):
             ship(house, copies)
 
 
@@ -369,7 +388,7 @@ def test_the_manifest_counts_what_the_snapshot_holds(sqlite_house: House, copies
 def test_times_on_the_command_line_are_those_of_the_centre() -> None:
     assert backup.moment("2026-11-21T14:30").isoformat() == "2026-11-21T06:30:00+00:00"
     assert backup.moment("2026-11-21T14:30+00:00").isoformat() == "2026-11-21T14:30:00+00:00"
-    with pytest.raises(Refused, match="backup.time"):
+    with pytest.raises(Refused, match=r"backup\.time"):
         backup.moment("half past two")
 
 

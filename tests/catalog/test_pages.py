@@ -52,7 +52,8 @@ def test_entries_are_found_by_name_code_and_pinyin(desk: Desks, query: str, expe
 
 def test_the_catalogue_is_paged_and_an_unknown_kind_is_not_found(desk: Desks) -> None:
     tan = desk("tan")
-    first, second = (set(re.findall(r"/catalog/entries/item/([^\"/]+)", tan.get(f"/catalog?kind=item&page={page}").text)) for page in (1, 2))
+    pages = [tan.get(f"/catalog?kind=item&page={page}").text for page in (1, 2)]
+    first, second = (set(re.findall(r"/catalog/entries/item/([^\"/]+)", page)) for page in pages)
     assert len(first) == 50
     assert not first & second
     assert tan.get("/catalog?kind=nothing").status_code == 404
@@ -90,7 +91,8 @@ def test_every_kind_has_a_form_that_changes_nothing_by_itself(desk: Desks, house
 def test_a_change_needs_a_reason_and_a_day_that_is_not_over(desk: Desks, house: House) -> None:
     tan = desk("tan")
     assert "必须填写原因" in tan.htmx("/catalog/entries/item/WC", form_of(house, "item", "WC", name="x", reason=" ")).text
-    assert "不能早于今天" in tan.htmx("/catalog/entries/item/WC", form_of(house, "item", "WC", name="x", valid_from="2026-11-20")).text
+    past = form_of(house, "item", "WC", name="x", valid_from="2026-11-20")
+    assert "不能早于今天" in tan.htmx("/catalog/entries/item/WC", past).text
     assert tan.htmx("/catalog/entries/item/WC", form_of(house, "item", "WC", name="x", valid_from="soon")).status_code == 422
 
 
@@ -161,9 +163,8 @@ def test_a_new_entry_is_added_once_and_retired_once(desk: Desks, house: House) -
 
 
 def upload(who: Any, house: House, content: bytes) -> Any:
-    return who.post(
-        "/catalog/import", {"valid_from": today(house).isoformat()}, files={"file": ("目录.xlsx", content)}, headers={"hx-request": "true"}
-    )
+    form = {"valid_from": today(house).isoformat()}
+    return who.htmx("/catalog/import", form, files={"file": ("目录.xlsx", content)})
 
 
 def fields_of(page: str) -> dict[str, str]:

@@ -184,7 +184,8 @@ def hostile(content: bytes) -> Iterator[tuple[str, bytes]]:
 
     def entity(parts: dict[str, bytes]) -> None:
         sheet = "xl/worksheets/sheet1.xml"
-        parts[sheet] = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + parts[sheet].split(b"?>", 1)[1]
+        declared = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+        parts[sheet] = declared + parts[sheet].split(b"?>", 1)[1]
 
     def macro(parts: dict[str, bytes]) -> None:
         parts["xl/vbaProject.bin"] = b"x"
@@ -195,8 +196,8 @@ def hostile(content: bytes) -> Iterator[tuple[str, bytes]]:
     def many(parts: dict[str, bytes]) -> None:
         parts.update({f"xl/x{n}": b"" for n in range(workbook.MOST_MEMBERS)})
 
-    for name, change in {"bomb": bomb, "far cell": far_cell, "entity": entity, "macro": macro, "no book": nothing, "many": many}.items():
-        yield name, repacked(content, change)
+    for change in (bomb, far_cell, entity, macro, nothing, many):
+        yield change.__name__, repacked(content, change)
 
 
 @pytest.mark.parametrize("case", range(10))

@@ -20,7 +20,7 @@ from tests.conftest import actor_named
 
 TODAY = date(2026, 11, 21)
 MAN = NewPerson(name="韦小明", id_no="450110198503150018", phone="13800138000")
-OTHER = NewPerson(name="黄秋燕", id_no="450103199006150027", phone="13800138001")
+OTHER = NewPerson(name="黄秋燕", id_no="450103199006150026", phone="13800138001")
 
 DOCTORS = {"GEN": "wu", "MED": "wu", "LAB": "nong", "ECG": "lu", "USG": "lu"}
 

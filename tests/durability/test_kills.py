@@ -100,8 +100,8 @@ def opened(home: Path) -> House:
 def test_every_promise_survives_kills_at_named_points_and_at_random(desks: Desks, home: Path, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     copies = tmp_path / "copies"
-    kills: list[tuple[str, int, float | None, int]] = [(point, chance.randint(0, 9), None, 0) for point in CRASH_POINTS]
-    kills += [("-", 0, chance.uniform(0, 0.03), chance.randint(1, 20)) for _ in range(RANDOM_KILLS)]
+    kills: list[tuple[str, int, float | None, int]] = [(point, chance.randint(0, 3), None, 0) for point in CRASH_POINTS]
+    kills += [("-", 0, chance.uniform(0, 0.15), chance.randint(1, 5)) for _ in range(RANDOM_KILLS)]
     promised: list[str] = []
     for round_, (crash_at, skip, delay, acks) in enumerate(kills):
         fresh = desks.run(crash_at, skip, round_ * 1000, delay, acks)

@@ -72,7 +72,8 @@ def test_what_identifies_a_person_is_nowhere_in_plain_text(house: House, acting:
     [
         (WANG.id_no, True), (WANG.id_no[-4:], True), (PHONE, True), (PHONE[-4:], True), ("138 7758 1234", True), ("王秀", True),
         ("wangxiu", True), ("wxy", True), ("WXY", True), ("秀英", False), ("xiuying", False), ("w", False), ("", False),
-        (WANG.id_no[:10], False), (PHONE[:7], False), ("%", False), ("王%", False), ("wang_", False), ("'; drop table exam_person", False),
+        (WANG.id_no[:10], False), (PHONE[:7], False), ("%", False), ("王%", False), ("wang_", False),
+        ("'; drop table exam_person", False),
     ],
 )  # fmt: skip
 def test_people_are_found_by_whole_numbers_last_four_and_the_beginning_of_a_name(
@@ -110,7 +111,8 @@ def test_a_corrected_name_is_found_under_its_new_spelling_only(house: House, act
     qin = acting("qin")
     person_id = register(house, qin).person_id
     correct(house, qin, person_id, 1, name="覃秀英")
-    assert [found(house, qin, words) for words in ("wxy", "qxy", "txy", "王秀", WANG.id_no)] == [[], ["覃秀英"], ["覃秀英"], [], ["覃秀英"]]
+    for words, is_found in (("wxy", False), ("qxy", True), ("txy", True), ("王秀", False), (WANG.id_no, True)):
+        assert found(house, qin, words) == (["覃秀英"] if is_found else [])
     assert sound(house)
 
 
@@ -172,9 +174,9 @@ def test_organisations_are_found_by_name_code_and_initials_and_a_code_is_taken_o
         service.add_organization(db, "914508", "桂平糖厂")
         service.add_organization(db, "X2", "西山茶场")
     with house.unit(qin, write=False) as db:
-        assert [[name for _, _, name in service.organizations(db, words)] for words in ("桂平", "9145", "gptc", "XSC", "糖", "%")] == [
-            ["桂平糖厂"], ["桂平糖厂"], ["桂平糖厂"], ["西山茶场"], [], [],
-        ]  # fmt: skip
+        expectations = {"桂平": "桂平糖厂", "9145": "桂平糖厂", "gptc": "桂平糖厂", "XSC": "西山茶场", "糖": "", "%": ""}
+        for words, expected in expectations.items():
+            assert [name for _, _, name in service.organizations(db, words)] == ([expected] if expected else [])
     with house.unit(qin) as db, pytest.raises(Refused, match="已存在"):
         service.add_organization(db, "914508 ", "另一家")
 

@@ -23,7 +23,7 @@ from exam.visits import service as visits
 from exam.visits.facts import LineState, Progress, TubeEvent, VisitState
 from exam.visits.models import Visit
 from registration import drawing, printing, recognition, service
-from registration.facts import AUTO_REFUSAL_REASON, NewBooking, OpenLineChoice, Opened, SlipKind, WalkIn
+from registration.facts import AUTO_REFUSAL_REASON, NewBooking, Opened, OpenLineChoice, SlipKind, WalkIn
 from registration.rules import DEFAULT_CAPACITY, open_lines
 
 TODAY = date(2026, 11, 21)
@@ -72,7 +72,13 @@ def test_a_walk_in_by_id_number_opens_file_and_visit_at_once(house: House, actin
     opened = walk_in(house, lin)
     with house.unit(lin, write=False) as db:
         card = visits.card(db, opened.visit_id)
-    assert (card.person_name, card.sex, card.age, card.state, card.amount_due_fen) == ("韦小明", "M", 41, VisitState.REGISTERED, 59312)
+    assert (card.person_name, card.sex, card.age, card.state, card.amount_due_fen) == (
+        "韦小明",
+        "M",
+        41,
+        VisitState.REGISTERED,
+        59312,
+    )
 
 
 def test_a_known_document_needs_no_name_and_opens_no_second_file(house: House, acting: Acting) -> None:
@@ -414,7 +420,11 @@ def test_every_print_is_counted_and_the_second_is_a_reprint(house: House, acting
     with house.unit(lin, write=False) as db:
         tube = next(tube for tube in tubes.of_visit(db, visit_id) if tube.barcode == label.subject)
         assert (tube.state, tube.print_count) == (TubeEvent.PRINTED, 2)
-        for pdf in (printing.guide_sheet(db, visit_id), printing.labels(db, visit_id, ()), printing.request_forms(db, visit_id, ())):
+        for pdf in (
+            printing.guide_sheet(db, visit_id),
+            printing.labels(db, visit_id, ()),
+            printing.request_forms(db, visit_id, ()),
+        ):
             assert pdf.startswith(b"%PDF")
     with pytest.raises(Refused, match="unknown_slip"), house.unit(lin) as db:
         printing.record(db, visit_id, [("label", "12345")])

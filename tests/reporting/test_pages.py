@@ -162,6 +162,7 @@ def test_a_recall_asks_for_its_reason_and_keeps_what_was_typed(
     assert "已撤回" in page and "结论有误" in page
     assert "''已撤回_" in unquote(chief.get(f"/reports/{visit_no}/pdf/1").headers["content-disposition"])
     assert "结论有误" in chief.get("/reports?tab=recalled").text
+    assert "不是当前报告" in chief.get(f"/reports/{visit_no}/preview?version=1").text
 
 
 def test_reception_hands_over_but_neither_issues_nor_recalls(house: House, issued: tuple[UUID, str], desk: Opening) -> None:

@@ -190,6 +190,17 @@ def test_a_summary_written_over_private_readings_is_drafted_anew_for_the_open_pa
     assert "乙肝" not in laboratory_summary
 
 
+def test_a_draft_over_both_is_drafted_for_each_and_a_doctors_words_stay_together_in_the_supplement() -> None:
+    from exam.knowledge.rules.summaries import summarize
+
+    drafted = summarize("检验科", (*READINGS, HBSAG), True).text
+    for summary, is_split in ((drafted, True), ("转氨酶高,考虑与乙肝有关", False)):
+        part = laboratory(*READINGS, HBSAG, summary=summary)
+        found = contents.contents(sources(departments=(part,))).report.departments
+        private = next(each.summary for each in found if each.is_private)
+        assert ("丙氨酸" not in private and "乙肝" in private) if is_split else private == summary
+
+
 @pytest.mark.parametrize(
     "text", ["乙肝病毒携带", "HBsAg(+)", "ＨＩＶ初筛有反应", "梅毒抗体阳性,请复查", "丙肝抗体阳性"]
 )  # fmt: skip

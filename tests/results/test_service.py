@@ -243,7 +243,7 @@ def test_two_edited_summaries_conflict_but_drafts_do_not(house: House, acting: A
     visit_id = arrive(house, acting("lin"))
     enter(house, wu, visit_id, "MED", MED_HR="120")
     enter(house, mo, visit_id, "MED", base=1, MED_HR="130")
-    assert enter(house, wu, visit_id, "MED", base=1, MED_HIS="高血压", summary="心率(听诊) 120 /min ↑").version == 3
+    assert enter(house, wu, visit_id, "MED", base=1, MED_HIS="高血压", summary="心率(听诊) 120 次/分 ↑").version == 3
     enter(house, mo, visit_id, "MED", base=3, summary="心率快")
     with pytest.raises(EntryConflict) as conflict:
         enter(house, wu, visit_id, "MED", base=3, summary="心动过速")

@@ -349,7 +349,8 @@ def test_live_sessions_are_shown_and_ended(desk: Desks, house: House) -> None:
 def test_a_grant_holds_from_the_next_request_and_stops_with_the_next(desk: Desks, house: House) -> None:
     tan, security = desk("tan"), desk("security")
     assert tan.get("/people").status_code == 403
-    assert security.htmx(f"/staff/rights/people/{staff_id(house, 'tan')}", {"role": "reception", "department": ""}).status_code == 200
+    given = security.htmx(f"/staff/rights/people/{staff_id(house, 'tan')}", {"role": "reception", "department": ""})
+    assert given.status_code == 200
     assert tan.get("/people").status_code == 200
     with house.unit(None, write=False) as db:
         grant = db.scalars(select(Grant.id).where(Grant.staff_id == staff_id(house, "tan"), Grant.role == "reception")).one()
@@ -374,7 +375,8 @@ def test_an_administrator_or_an_unknown_department_gets_no_role(desk: Desks, hou
     for login in ("security", "audit", "system"):
         answer = security.htmx(f"/staff/rights/people/{staff_id(house, login)}", {"role": "reception"})
         assert "不能同时拥有业务角色" in answer.text
-    assert "没有该科室" in security.htmx(f"/staff/rights/people/{staff_id(house, 'tan')}", {"role": "doctor", "department": "XXX"}).text
+    answer = security.htmx(f"/staff/rights/people/{staff_id(house, 'tan')}", {"role": "doctor", "department": "XXX"})
+    assert "没有该科室" in answer.text
 
 
 def test_the_screens_of_rights_name_people_roles_and_departments(desk: Desks) -> None:
@@ -416,7 +418,8 @@ def test_nothing_of_the_pages_breaks_the_audit(desk: Desks, house: House) -> Non
     system.htmx("/staff", {"login": "wei", "name": "韦小梅", "kind": "staff"})
     system.htmx(f"/staff/accounts/{staff_id(house, 'wei')}/second-factor", {})
     security.htmx(f"/staff/rights/people/{staff_id(house, 'wei')}", {"role": "reception"})
-    security.htmx("/staff/rights/roles", {"code": "helper", "name": "导检", "seen": "0", "permissions": ["people.read", "catalog.read"]})
+    role = {"code": "guide", "name": "导检", "seen": "0", "permissions": ["people.read", "catalog.read"]}
+    security.htmx("/staff/rights/roles", role)
     with house.unit(None, write=False) as db:
         assert [*audit.breaches(db), *audit.row_breaches(db)] == []
 

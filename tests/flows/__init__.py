@@ -1,0 +1,1 @@
+"""Whole days, told as sentences."""
