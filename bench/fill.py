@@ -12,9 +12,10 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Connection, Date, DateTime, ForeignKey, Table, Uuid, insert, text
+from sqlalchemy import Connection, Date, DateTime, ForeignKey, Table, Uuid, insert, select, text, update
 
 from billing import service as billing
+from chief_review import service as reviews
 from exam.catalog.facts import ValueType
 from exam.kit import ids
 from exam.kit.clock import CENTRE_ZONE, FrozenClock, day_of
@@ -25,6 +26,8 @@ from exam.people import rules as people_rules
 from exam.people import service as people
 from exam.people.facts import IdKind, NewPerson
 from exam.people.models import IdDocument, Person, PersonSpelling
+from exam.staff.models import SignIn, Staff
+from exam.staff.service import authenticate, open_session
 from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import Milestone, VisitState
@@ -46,7 +49,8 @@ IN_EXAM = 400
 """Visits, of earlier days, whose laboratory record is open: those that P7 and P8 write to."""
 
 YEARS_AGO = timedelta(days=700)
-STATES = (VisitState.IN_EXAM, VisitState.SECTIONS_DONE, VisitState.DELIVERED)
+STATES = (VisitState.IN_EXAM, VisitState.SECTIONS_DONE, VisitState.FINAL)
+CHIEFS = ("zhao", "liang")
 SKIPPED = {"exam_event", "exam_outbox", "exam_audit"}
 SURNAMES, GIVEN = "李王张刘陈杨黄赵周吴徐孙马朱胡郭何林罗高", "秀英建国志强美玲晓燕文斌丽华慧敏海波春梅永福玉兰"
 CHUNK = 2_000
@@ -55,8 +59,9 @@ CHUNK = 2_000
 def everything_allowed(house: House) -> Actor:
     """An actor with every right, who makes the patterns."""
     return Actor(
-        staff_id=None, login="bench", name="压力测试", site=house.site, kind="system", permissions=frozenset(house.modules.permissions)
-    )
+        staff_id=None, login="bench", name="压力测试", site=house.site, kind="system",
+        permissions=frozenset(house.modules.permissions),
+    )  # fmt: skip
 
 
 # --- patterns ----------------------------------------------------------------------------------------------------------
@@ -105,21 +110,35 @@ def _make(house: House, clock: FrozenClock, state: VisitState, sex: str) -> Patt
             tubes.collect(db, visit_id, tube.barcode)
     clock.advance(minutes=20)
     _enter(house, actor, visit_id, is_signed=state != VisitState.IN_EXAM)
-    steps = {
-        VisitState.SECTIONS_DONE: (Milestone.SHEET_RETURNED,),
-        VisitState.DELIVERED: (
-            Milestone.SHEET_RETURNED, Milestone.CHIEF_STARTED, Milestone.FIRST_REVIEWED, Milestone.FINAL_REVIEWED,
-            Milestone.REPORT_ISSUED, Milestone.DELIVERED,
-        ),
-    }.get(state, ())  # fmt: skip
-    for milestone in steps:
-        clock.advance(minutes=30)
+    clock.advance(minutes=30)
+    if state != VisitState.IN_EXAM:
         with house.unit(actor) as db:
-            visits.reach(db, visit_id, milestone)
+            visits.reach(db, visit_id, Milestone.SHEET_RETURNED)
+    if state == VisitState.FINAL:
+        _review(house, clock, visit_id)
     with house.unit(actor, write=False) as db:
         count, reached = len(queries.readings(db, visit_id)), db.get_one(VisitBoard, visit_id).state
     assert (count, reached) == (RESULTS, state), f"a pattern has {count} results and is {reached}"
     return Pattern(visit_id, state, sex, day)
+
+
+def _review(house: House, clock: FrozenClock, visit_id: UUID) -> None:
+    """Two chiefs review and sign, each with a signing window of their own."""
+    chiefs = []
+    for login in CHIEFS:
+        with house.unit(None) as db:
+            token = open_session(db, db.scalars(select(Staff.id).where(Staff.login == login)).one(), "bench")
+            db.execute(update(SignIn).values(signing_until=clock.now() + timedelta(hours=9), signing_left=99))
+        with house.unit(None, write=False) as db:
+            chiefs.append(authenticate(db, token))
+    with house.unit(chiefs[0]) as db:
+        review = reviews.start(db, visit_id)
+        if not review.lines:
+            review = reviews.save(db, visit_id, review.version, (), True)
+    for chief, sign in zip(chiefs, (reviews.sign_first, reviews.sign_final), strict=True):
+        clock.advance(minutes=10)
+        with house.unit(chief) as db:
+            sign(db, visit_id, reviews.review(db, visit_id).digest)
 
 
 def _enter(house: House, actor: Actor, visit_id: UUID, *, is_signed: bool) -> None:
@@ -195,7 +214,7 @@ def _person_of(n: int) -> int:
 def _state_of(n: int) -> VisitState:
     if n < TODAY:
         return VisitState.IN_EXAM if n % 2 else VisitState.SECTIONS_DONE
-    return VisitState.IN_EXAM if 2 * TODAY <= n < 2 * TODAY + IN_EXAM else VisitState.DELIVERED
+    return VisitState.IN_EXAM if 2 * TODAY <= n < 2 * TODAY + IN_EXAM else VisitState.FINAL
 
 
 def grow(house: House, connection: Connection, patterns: list[Pattern], start: int, end: int, today: date) -> None:
@@ -226,8 +245,8 @@ def grow(house: House, connection: Connection, patterns: list[Pattern], start: i
                  "days": (each.on - pattern.on).days, "visit_no": each.visit_no, "person_id": person, "person_name": each.name,
                  "birth_on": each.birth_on.isoformat() if is_sqlite else each.birth_on}
             )  # fmt: skip
-        names = list(rows[0])
-        connection.execute(text(f"insert into bench_copy ({', '.join(names)}) values ({', '.join(':' + name for name in names)})"), rows)
+        names, places = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+        connection.execute(text(f"insert into bench_copy ({names}) values ({places})"), rows)
         for table, path in tables:
             connection.execute(text(_copy(table, path, is_sqlite)))
         connection.commit()
@@ -283,14 +302,16 @@ def _value(column: Any, is_sqlite: bool) -> str:
 
 
 def _add_people(house: House, connection: Connection, wanted: dict[int, Numbered]) -> None:
-    now = datetime.combine(min((each.on for each in wanted.values()), default=date(2020, 1, 1)), time(), CENTRE_ZONE).astimezone(UTC)
+    first_day = min((each.on for each in wanted.values()), default=date(2020, 1, 1))
+    now = datetime.combine(first_day, time(), CENTRE_ZONE).astimezone(UTC)
     persons, documents, spellings = [], [], []
     for number, each in wanted.items():
         phone, id_no = f"139{number:08d}", _id_number(each, number)
-        place, document_id = str(each.person_id), ids.new_id(SeededRandom(f"document {number}").token_bytes(10), 1_500_000_000_000 + number)
+        phone_place = f"exam_person.phone:{each.person_id}"
+        document_id = ids.new_id(SeededRandom(f"document {number}").token_bytes(10), 1_500_000_000_000 + number)
         persons.append(
             {"id": each.person_id, "file_no": f"77{number:08d}", "site": house.site, "name": each.name, "sex": each.sex,
-             "birth_on": each.birth_on, "nation": "", "marital": "", "phone": house.cipher.seal(phone, f"exam_person.phone:{place}"),
+             "birth_on": each.birth_on, "nation": "", "marital": "", "phone": house.cipher.seal(phone, phone_place),
              "phone_index": house.cipher.blind_index("phone", phone), "phone_tail": house.cipher.blind_index("tail", phone[-4:]),
              "address": b"", "organization_id": None, "merged_into": None, "created_at": now, "ver": 1}
         )  # fmt: skip

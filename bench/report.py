@@ -70,11 +70,10 @@ class Run(msgspec.Struct, kw_only=True):
 
 def machine() -> str:
     """What the numbers were measured on, in a few words."""
-    model = ""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        model = next((line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")), "")
-    return f"{os.cpu_count()} cores {model}, Python {platform.python_version()}, {platform.system()} {platform.release().split('-')[0]}".strip()
+    lines = info.read_text().splitlines() if info.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return f"{os.cpu_count()} cores {model}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
 
 
 # --- lines ---------------------------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def shape(answer: dict[str, Any]) -> dict[str, Any]:
 
 def ask(port: int, path: str, headers: dict[str, str], body: bytes | None = None) -> dict[str, Any]:
     """One request outside the measurement."""
-    request = Request(f"http://127.0.0.1:{port}{path}", data=body, headers=headers)  # noqa: S310 - this machine
+    request = Request(f"http://127.0.0.1:{port}{path}", data=body, headers=headers)
     if body is not None:
         request.add_header("Content-Type", "application/json")
     with urlopen(request, timeout=30) as answer:  # noqa: S310
@@ -293,7 +293,7 @@ def look(stand: Stand, times: int) -> list[Page]:
 
 def _look(port: int, path: str, cookie: str) -> float:
     began = time.perf_counter()
-    with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers={"Cookie": cookie}), timeout=60) as answer:  # noqa: S310
+    with urlopen(Request(f"http://127.0.0.1:{port}{path}", headers={"Cookie": cookie}), timeout=60) as answer:
         answer.read()
         if answer.status != 200 or not answer.url.endswith(path):
             raise RuntimeError(f"{path} answered {answer.status} at {answer.url}")
@@ -330,7 +330,7 @@ def restart(stand: Stand, kills: int, seconds: float, say: Callable[[str], None]
             acknowledged += sum(version - before[visit_no] for visit_no, version in outcome.versions.items())
             lost += sum(max(0, version - after[visit_no]) for visit_no, version in outcome.versions.items())
             lost += torn(stand)
-            say(f"P12 {stand.ground.kind} killed, first 200 after {server.ready_seconds:.2f} s, {acknowledged} acknowledged, {lost} lost")
+            say(f"P12 {stand.ground.kind} first 200 after {server.ready_seconds:.2f} s, {acknowledged} acknowledged, {lost} lost")
     finally:
         server.stop()
     return Restart(acknowledged, lost, tuple(took))

@@ -257,7 +257,8 @@ class ReviewScreen(msgspec.Struct, frozen=True):
     """Everything that the reviewer's desk shows about one visit.
 
     `uncovered` are flagged readings without a line, `removed` the deleted suggestions that could come back, `outdated`
-    the keys of lines whose findings are no longer there, `has_new_results` whether results changed since the last save.
+    the keys of lines whose findings are no longer there, `has_new_results` whether results changed since the last save,
+    `final_refusal` why the actor may not give the final signature that is due.
     """
 
     card: VisitCard
@@ -273,3 +274,4 @@ class ReviewScreen(msgspec.Struct, frozen=True):
     has_new_results: bool
     is_nothing_abnormal_allowed: bool
     history: tuple[SignatureFact, ...] = ()
+    final_refusal: str = ""

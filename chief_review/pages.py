@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import date
 from typing import Annotated, Any, get_args
 
@@ -59,8 +60,7 @@ def show_queue(
     """The queue in order of completion."""
     filters = _filters(tab, name, since, until, organization)
     found = service.queue(db, filters, page)
-    values = {"queue": found, "filters": filters, "tabs": QUEUE_TAB_NAMES, "state_names": REVIEW_STATE_NAMES}
-    return web.page(db, "chief_review/queue.html", **values)
+    return web.page(db, "chief_review/queue.html", queue=found, filters=filters, tabs=QUEUE_TAB_NAMES)
 
 
 @web.get("/chief/export", may="chief_review.queue")
@@ -125,13 +125,18 @@ def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
         "severities": [(int(each), name) for each, name in SEVERITY_NAMES.items()], "origins": ORIGIN_NAMES,
         "state_names": REVIEW_STATE_NAMES, "record_states": RECORD_STATE_NAMES, "levels": LEVEL_NAMES,
         "bare_value": _bare_value, "printed_unit": knowledge.printed_unit, "finding_text": knowledge.finding_text,
-        "history_days": _history_days(found),
+        "history_days": _history_days(found), "slug_of": _slug_of,
     }  # fmt: skip
 
 
 def _bare_value(reading: Reading) -> str:
     """A value without its unit, which stands beside it in a dense table."""
     return knowledge.value_text(reading if reading.number is None else msgspec.structs.replace(reading, unit=""))
+
+
+def _slug_of(key: str) -> str:
+    """A line's key as part of an element's id."""
+    return f"{zlib.crc32(key.encode()):08x}"
 
 
 def _history_days(found: ReviewScreen) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from chief_review.facts import FINAL, FIRST, Queue, QueueFilters, QueueRow, QueueTab, ReviewState
@@ -38,10 +38,10 @@ def queue(db: Session, filters: QueueFilters, page: int = 1, size: int = PAGE_SI
     total = db.scalar(_joined(select(func.count())).where(*conditions)) or 0
     pages = max(1, -(-total // size))
     page = min(max(1, page), pages)
-    order: Sequence[ColumnElement[Any]] = (VisitBoard.final_reviewed_at.desc(), Visit.id.desc())  # type: ignore[assignment]
+    order: tuple[Any, ...] = (VisitBoard.final_reviewed_at.desc(), Visit.id.desc())
     if filters.tab is not QueueTab.FINAL:
         is_again = func.coalesce(ReviewRow.is_rereview, False)
-        order = (is_again.desc(), Visit.urgent.desc(), VisitBoard.sections_done_at, Visit.id)  # type: ignore[assignment]
+        order = (is_again.desc(), Visit.urgent.desc(), VisitBoard.sections_done_at, Visit.id)
     statement = _joined(select(Visit, VisitBoard, ReviewRow)).where(*conditions).order_by(*order)
     found = db.execute(statement.limit(size).offset((page - 1) * size)).all()
     signers = _signers(db, [row.Visit.id for row in found])
@@ -62,7 +62,7 @@ def _with_days(db: Session, filters: QueueFilters) -> QueueFilters:
     return filters
 
 
-def _joined(statement: Select[Any]) -> Select[Any]:
+def _joined(statement: Any) -> Any:
     return (
         statement.select_from(VisitBoard)
         .join(Visit, Visit.id == VisitBoard.visit_id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
@@ -11,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chief_review import rules
+from chief_review.desk import Desk, require_final_signer, review, screen, sit_down, suggestions, to_review
 from chief_review.facts import (
     FINAL,
     FIRST,
@@ -22,10 +22,7 @@ from chief_review.facts import (
     ReviewConflict,
     ReviewFinalized,
     ReviewReopened,
-    ReviewScreen,
     ReviewState,
-    Signature,
-    SignatureFact,
 )
 from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
 from chief_review.queue import FINAL_DAYS, MOST_EXPORTED, next_in_queue, queue
@@ -34,17 +31,13 @@ from exam.kit.db import insert_rows
 from exam.kit.errors import Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
-from exam.knowledge import rules as knowledge
-from exam.knowledge import service as rule_store
-from exam.knowledge.facts import Case, Suggestion
 from exam.staff import service as staff
 from exam.visits import orders
 from exam.visits import rules as visit_rules
 from exam.visits import service as visits
 from exam.visits.facts import VISIT_STATE_NAMES, Milestone, VisitState
-from exam.visits.models import Visit
 from results import service as results
-from results.facts import DepartmentResult, RecordReopened, ResultStored
+from results.facts import RecordReopened, ResultStored
 
 __all__ = [
     "FINAL_DAYS",
@@ -68,123 +61,6 @@ __all__ = [
     "undo_first",
 ]
 
-_LINES = tuple[ConclusionLine, ...]
-_KEYS = tuple[str, ...]
-
-
-@dataclass
-class Desk:
-    """A visit's review with everything it rests on; rows stay inside this room."""
-
-    visit: Visit
-    row: ReviewRow | None
-    stored: ReviewVersion | None
-    body: Body
-    signatures: list[ReviewSignature]
-    departments: tuple[DepartmentResult, ...]
-    case: Case
-    suggested: tuple[Suggestion, ...]
-    is_nothing_allowed: bool
-
-    @property
-    def basis(self) -> str:
-        """The digest of the results as they are now."""
-        return rules.basis_digest(self.departments)
-
-    @property
-    def shown(self) -> str:
-        """The digest of what a screen shows now."""
-        return rules.shown_digest(rules.content_digest(self.visit.id, self.body.lines, self.body.is_nothing_abnormal), self.basis)
-
-    @property
-    def blocks(self) -> tuple[rules.Block, ...]:
-        """What stands in the way of a signature."""
-        return rules.signing_blocks(self.body, self.case, self.departments, is_nothing_allowed=self.is_nothing_allowed)
-
-    def standing(self, level: str) -> ReviewSignature | None:
-        """The signature of a level that was not undone."""
-        undone = {each.undoes for each in self.signatures if each.undoes is not None}
-        held = (each for each in self.signatures if each.level == level and each.undoes is None and each.id not in undone)
-        return next(held, None)
-
-
-def _sit_down(db: Session, visit_id: UUID, *, lock: bool = False) -> Desk:
-    """Reads everything about a visit's review; with `lock`, one desk at a time until the transaction ends."""
-    visit = visits.get_row(db, visit_id, lock=lock)
-    row = db.execute(select(ReviewRow).where(ReviewRow.visit_id == visit_id)).scalar()
-    stored = None
-    if row is not None and row.version:
-        wanted = select(ReviewVersion).where(ReviewVersion.visit_id == visit_id, ReviewVersion.number == row.version)
-        stored = db.execute(wanted).scalar_one()
-    signed = select(ReviewSignature).where(ReviewSignature.visit_id == visit_id).order_by(ReviewSignature.number)
-    case = results.case_of(db, visit_id)
-    book = rule_store.rules_in_force(db, case.on)
-    return Desk(
-        visit=visit, row=row, stored=stored, body=_body_of(stored) if stored else Body(), signatures=list(db.scalars(signed)),
-        departments=results.department_results(db, visit_id), case=case, suggested=knowledge.suggest(case, book),
-        is_nothing_allowed=knowledge.is_nothing_abnormal_allowed(case, book),
-    )  # fmt: skip
-
-
-def _body_of(stored: ReviewVersion) -> Body:
-    return Body(
-        lines=msgspec.json.decode(stored.lines, type=_LINES),
-        is_nothing_abnormal=stored.is_nothing_abnormal,
-        removed=msgspec.json.decode(stored.removed, type=_KEYS),
-    )
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def review(db: Session, visit_id: UUID) -> Review:
-    """A visit's review; version 0 with no lines before anybody opened it."""
-    return _to_review(_sit_down(db, visit_id))
-
-
-def _to_review(desk: Desk) -> Review:
-    row = desk.row
-    held = [each for level in (FIRST, FINAL) if (each := desk.standing(level)) is not None]
-    return Review(
-        visit_id=desk.visit.id, state=ReviewState(row.state) if row else ReviewState.OPEN, version=row.version if row else 0,
-        lines=desk.body.lines, is_nothing_abnormal=desk.body.is_nothing_abnormal, digest=desk.shown,
-        signatures=tuple(_to_signature(each) for each in held), author_id=row.author_id if row else None,
-        author=row.author if row else "", removed=desk.body.removed, is_rereview=row.is_rereview if row else False,
-        attention=row.attention if row else "",
-    )  # fmt: skip
-
-
-def _to_signature(row: ReviewSignature) -> Signature:
-    assert row.staff_id is not None  # the table refuses a signature of nobody
-    return Signature(level=row.level, staff_id=row.staff_id, name=row.name, title=row.title, at=row.at, digest=row.digest)
-
-
-def suggestions(db: Session, visit_id: UUID) -> tuple[Suggestion, ...]:
-    """What the rules suggest for a visit's results of this moment."""
-    return _sit_down(db, visit_id).suggested
-
-
-def screen(db: Session, visit_id: UUID) -> ReviewScreen:
-    """Everything that the reviewer's desk shows about a visit."""
-    desk = _sit_down(db, visit_id)
-    by_key = {each.key: each for each in desk.suggested}
-    abnormal = [each for part in desk.departments for each in part.readings if each.flag in knowledge.OUTSTANDING]
-    return ReviewScreen(
-        card=visits.card(db, visit_id), review=_to_review(desk), results=desk.departments, abnormal=tuple(abnormal),
-        earlier=results.earlier_values(db, visit_id), suggestions=desk.suggested,
-        uncovered=rules.uncovered_readings(desk.body.lines, desk.case) if desk.row else (),
-        removed=tuple(by_key[key] for key in desk.body.removed if key in by_key),
-        outdated=frozenset(line.key for line in desk.body.lines if rules.is_outdated(line, by_key)),
-        blocks=desk.blocks if desk.row else (),
-        has_new_results=desk.stored is not None and desk.stored.basis != desk.basis,
-        is_nothing_abnormal_allowed=desk.is_nothing_allowed,
-        history=tuple(
-            SignatureFact(each.level, each.name, each.title, each.at, each.undoes is not None, each.reason)
-            for each in reversed(desk.signatures)
-        ),
-    )  # fmt: skip
-
-
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -193,10 +69,10 @@ def start(db: Session, visit_id: UUID) -> Review:
 
     Refuses a visit whose departments are not done. Opening one that is open already changes nothing.
     """
-    desk = _sit_down(db, visit_id, lock=True)
+    desk = sit_down(db, visit_id, lock=True)
     state = visits.state_of(db, visit_id)
     if state == VisitState.CHIEF and desk.row is not None:
-        return _to_review(desk)
+        return to_review(desk)
     if state != VisitState.SECTIONS_DONE:
         shown = VISIT_STATE_NAMES[state]
         raise Refused("chief_review.not_ready", f"体检单当前为“{shown}”,不能开始主检", "请等各科室审核完成并交单后再主检")
@@ -214,7 +90,7 @@ def start(db: Session, visit_id: UUID) -> Review:
         desk.row.attention = desk.row.attention if desk.row.is_rereview else ""
     visits.reach(db, visit_id, Milestone.CHIEF_STARTED)
     audit.note(db, "chief_review.start", subject=f"visit:{desk.visit.visit_no}")
-    return _to_review(desk)
+    return to_review(desk)
 
 
 def save(
@@ -245,16 +121,16 @@ def merge(db: Session, visit_id: UUID, base_version: int, keys: Sequence[str]) -
 
 
 def _write(db: Session, visit_id: UUID, base_version: int, change: Callable[[Desk], Body], reason: str) -> Review:
-    desk = _sit_down(db, visit_id, lock=True)
+    desk = sit_down(db, visit_id, lock=True)
     row = _opened(desk)
     rules.REVIEW.move(row.state, "save", "修改主检结论")
     if visits.state_of(db, visit_id) != VisitState.CHIEF:
         raise Refused("chief_review.not_started", "该体检单已退回科室或尚未开始主检,不能修改结论", "请等科室完成后重新开始主检")
     if row.version != base_version:
-        raise ReviewConflict(_to_review(desk), row.author)
+        raise ReviewConflict(to_review(desk), row.author)
     _add_version(db, desk, change(desk), reason)
     audit.note(db, "chief_review.save", subject=f"visit:{desk.visit.visit_no}", reason=reason)
-    return _to_review(desk)
+    return to_review(desk)
 
 
 def _opened(desk: Desk) -> ReviewRow:
@@ -289,7 +165,7 @@ def _add_version(db: Session, desk: Desk, body: Body, reason: str) -> None:
 
 def sign_first(db: Session, visit_id: UUID, digest: str) -> Review:
     """The first signature (初审) under exactly what was shown; results are locked from now on (T13)."""
-    desk = _sit_down(db, visit_id, lock=True)
+    desk = sit_down(db, visit_id, lock=True)
     row = _opened(desk)
     _refuse_signed(desk, FIRST)
     row.state = rules.REVIEW.move(row.state, "sign_first", "初审签名")
@@ -300,17 +176,17 @@ def sign_first(db: Session, visit_id: UUID, digest: str) -> Review:
     results.lock(db, visit_id)
     visits.reach(db, visit_id, Milestone.FIRST_REVIEWED)
     audit.note(db, "chief_review.sign_first", subject=f"visit:{desk.visit.visit_no}")
-    return _to_review(desk)
+    return to_review(desk)
 
 
 def sign_final(db: Session, visit_id: UUID, digest: str) -> Review:
     """The final signature (终审), by another doctor with the needed title, under exactly what was shown (T15)."""
-    desk = _sit_down(db, visit_id, lock=True)
-    row, actor = _opened(desk), actor_of(db)
+    desk = sit_down(db, visit_id, lock=True)
+    row = _opened(desk)
     _refuse_signed(desk, FINAL)
     row.state = rules.REVIEW.move(row.state, "sign_final", "终审签名")
+    require_final_signer(db, desk, row)
     first = desk.standing(FIRST)
-    rules.require_final_signer(actor.staff_id, actor.title, row.author_id, _to_signature(first) if first else None)
     rules.require_shown(digest, desk.shown)
     if first is not None:
         rules.require_shown(first.digest, desk.shown)
@@ -321,7 +197,7 @@ def sign_final(db: Session, visit_id: UUID, digest: str) -> Review:
     visits.reach(db, visit_id, Milestone.FINAL_REVIEWED)
     audit.note(db, "chief_review.sign_final", subject=f"visit:{desk.visit.visit_no}")
     announce(db, ReviewFinalized(visit_id, desk.visit.site, row.version))
-    return _to_review(desk)
+    return to_review(desk)
 
 
 def _refuse_signed(desk: Desk, level: str) -> None:
@@ -354,10 +230,10 @@ def _sign(db: Session, desk: Desk, level: str, undoes: ReviewSignature | None = 
 def undo_first(db: Session, visit_id: UUID, reason: str) -> Review:
     """Takes the first signature back (撤销初审, 退回主检): the lines may be changed again, departments may be returned to."""
     reason = rules.require_reason(reason, "撤销初审")
-    desk = _sit_down(db, visit_id, lock=True)
+    desk = sit_down(db, visit_id, lock=True)
     _undo_first(db, desk, reason)
     audit.note(db, "chief_review.undo_first", subject=f"visit:{desk.visit.visit_no}", reason=reason)
-    return _to_review(desk)
+    return to_review(desk)
 
 
 def _undo_first(db: Session, desk: Desk, reason: str) -> None:
@@ -376,7 +252,7 @@ def undo_final(db: Session, visit_id: UUID, reason: str) -> Review:
     Refused while the report is issued (recall it first); listeners of ReviewReopened may veto.
     """
     reason = rules.require_reason(reason, "撤销终审")
-    desk = _sit_down(db, visit_id, lock=True)
+    desk = sit_down(db, visit_id, lock=True)
     row = _opened(desk)
     row.state = rules.REVIEW.move(row.state, "undo_final", "撤销终审")
     held = desk.standing(FINAL)
@@ -386,7 +262,7 @@ def undo_final(db: Session, visit_id: UUID, reason: str) -> Review:
     visits.undo(db, visit_id, Milestone.FINAL_REVIEWED, reason)
     audit.note(db, "chief_review.undo_final", subject=f"visit:{desk.visit.visit_no}", reason=reason)
     announce(db, ReviewReopened(visit_id, desk.visit.site, reason))
-    return _to_review(desk)
+    return to_review(desk)
 
 
 def return_to_department(db: Session, visit_id: UUID, department: str, reason: str) -> None:
@@ -425,7 +301,7 @@ def _fall_back(db: Session, visit_id: UUID, reason: str, *, must_reopen: bool) -
         row.is_rereview, row.attention = True, reason
         return
     if row.state == ReviewState.FIRST_SIGNED:
-        _undo_first(db, _sit_down(db, visit_id, lock=True), reason)
+        _undo_first(db, sit_down(db, visit_id, lock=True), reason)
         row.is_rereview, row.attention = True, reason
     lines = [(line.state, line.service_only) for line in orders.lines(db, visit_id)]
     is_waiting = must_reopen or not visit_rules.are_sections_done(lines)

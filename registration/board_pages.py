@@ -106,7 +106,8 @@ def walk_in_values(db: Session, known: Recognised, form: RecogniseForm) -> dict[
 @web.post("/registration/quote", may="registration.register")
 def show_quote(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """What the order would cost, what contradicts it, and the groups that match what is looked for."""
-    form = read(data, OrderForm)
+    # Two requests include the search field, one of them twice; its value is the same.
+    form = read({**data, "q": data["q"][-1]} if isinstance(data.get("q"), list) else data, OrderForm)
     day = form.exam_on or service.today_of(db)
     sex, birth_on = recognition.basics(db, form.id_no, form.sex, form.birth_on)
     extra = tuple(dict.fromkeys(form.groups))

@@ -10,8 +10,6 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing.facts import Payer
-from billing.models import Charge, WindowPayment
 from exam.kit.module import Invariant
 from exam.visits import rules as visit_rules
 from exam.visits.facts import LineState, TubeEvent, VisitState
@@ -51,11 +49,8 @@ def _rows_from_facts(db: Session) -> Iterator[tuple[str, BoardRow]]:
     for fact in db.execute(select(TubeFact.__table__).order_by(TubeFact.id)):
         if fact.tube_id in blood:
             drawn.setdefault(fact.visit_id, []).append(fact)  # type: ignore[arg-type]
-    due: dict[UUID, int] = Counter()
-    for charge in db.execute(select(Charge.visit_id, Charge.sign, Charge.amount_fen).where(Charge.payer == Payer.PERSON)):
-        due[charge.visit_id] += charge.sign * charge.amount_fen
-    for payment in db.execute(select(WindowPayment.visit_id, WindowPayment.undoes, WindowPayment.amount_fen)):
-        due[payment.visit_id] += payment.amount_fen if payment.undoes else -payment.amount_fen
+    # What is due is billing's to prove: its own invariant compares the board with charges and payments.
+    due = {row.visit_id: row.amount_due_fen for row in db.execute(select(VisitBoard.visit_id, VisitBoard.amount_due_fen))}
     for visit_id, site, exam_on in db.execute(select(Visit.id, Visit.site, Visit.exam_on)):
         own = milestones.get(visit_id, [])
         times = visit_rules.board_times(own)
@@ -63,7 +58,7 @@ def _rows_from_facts(db: Session) -> Iterator[tuple[str, BoardRow]]:
         yield site, BoardRow(
             exam_on=exam_on, state=visit_rules.visit_state(own, lines.get(visit_id, ())), registered_at=times.registered_at,
             checked_in_at=times.checked_in_at, blood_drawn_at=min(collected, default=None),
-            sheet_returned_at=times.sheet_returned_at, amount_due_fen=due[visit_id],
+            sheet_returned_at=times.sheet_returned_at, amount_due_fen=due.get(visit_id, 0),
         )  # fmt: skip
 
 

@@ -35,7 +35,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One item of the entry screen."""
+    """One item of the entry screen. `is_graded`: the choices are grades such as `1+` or `4A`, which digit keys name."""
 
     code: str
     name: str
@@ -51,6 +51,7 @@ class Field(msgspec.Struct, frozen=True):
     is_required: bool
     is_private: bool
     note: str
+    is_graded: bool = False
     last: EarlierValue | None = None
 
 
@@ -104,7 +105,7 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
     is_open = record.state in (RecordState.OPEN, RecordState.SAVED)
     return EntryScreen(
         card=visits.to_card(found.visit, found.board),
-        result=result,
+        result=shown(db, result),
         fields=tuple(_field(item, readings.get(code), subject, sheet, earlier.get(code, ())) for code, item in sheet.items.items()),
         lines=tuple(line for line in sheet.lines if line.state != "removed"),
         draft=rules.draft_summary(result.department_name, sheet, readings).text,
@@ -115,7 +116,7 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
             if code in earlier
         ),
         earlier_visits=tuple(dict.fromkeys((value.exam_on, value.visit_no) for values in earlier.values() for value in values)),
-        others=tuple(visible(db, each) for each in queries.in_room_order(found) if each.department != department),
+        others=tuple(shown(db, each) for each in queries.in_room_order(found) if each.department != department),
         versions=queries.versions(db, visit_id, department),
         is_editable=is_open and actor.serves("results.enter", department),
         may_enter=actor.serves("results.enter", department),
@@ -136,16 +137,28 @@ def visible(db: Session, result: DepartmentResult) -> DepartmentResult:
     return msgspec.structs.replace(result, readings=shown, summary=summary)
 
 
+def shown(db: Session, result: DepartmentResult) -> DepartmentResult:
+    """A department's result for a screen: what the actor may read, with units as they are printed."""
+    allowed = visible(db, result)
+    printed = (
+        msgspec.structs.replace(
+            reading, raw_unit=knowledge.printed_unit(reading.raw_unit), unit=knowledge.printed_unit(reading.unit)
+        )
+        for reading in allowed.readings
+    )
+    return msgspec.structs.replace(allowed, readings=tuple(printed))
+
+
 def _field(item: Item, reading: Reading | None, subject: Subject, sheet: rules.Sheet, earlier: Sequence[EarlierValue]) -> Field:
     used = catalog_rules.range_for(item, subject.sex, subject.age)
-    shown = (reading.range_text if reading is not None else "") or (catalog_rules.range_text(used) if used else "")
+    limits = (reading.range_text if reading is not None else "") or (catalog_rules.range_text(used) if used else "")
     written = rules.as_written(reading)
     return Field(
         code=item.code,
         name=item.name,
         kind=item.value_type.value,
         unit=knowledge.printed_unit(item.unit),
-        range_text="" if item.choices else shown,
+        range_text="" if item.choices else limits,
         choices=tuple(choice.text for choice in item.choices),
         abnormal=tuple(choice.text for choice in item.choices if choice.abnormal),
         normal=rules.normal_value(item),
@@ -155,6 +168,7 @@ def _field(item: Item, reading: Reading | None, subject: Subject, sheet: rules.S
         is_required=item.code in sheet.required,
         is_private=item.code in sheet.privacy,
         note=item.note,
+        is_graded=any(choice.text[:1].isdigit() for choice in item.choices),
         last=earlier[0] if earlier else None,
     )
 

@@ -10,8 +10,10 @@ one of its connections. `--synchronous NORMAL` shows that the proof can fail.
 from __future__ import annotations
 
 import argparse
+import os
 import random  # noqa: TID251 - a proof throws dice, with a printed seed
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +23,10 @@ from typing import Any
 
 import apsw
 
-from exam.kit.db import Turn, sqlite_engine
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from exam.kit.db import Turn, sqlite_engine  # noqa: E402 - the checkout is not installed
 
 SECTOR = 512
 COMMITS_A_RUN = 60
@@ -193,6 +198,13 @@ def inspect(folder: Path, files: dict[str, bytearray], promised: int, tally: Tal
     tally.half += facts != acts or head != max(facts, default=0)
 
 
+def kill_real_processes(kills: int) -> int:
+    """Runs the kill tests (desks, and the real server) with more random kills; their status."""
+    command = [sys.executable, "-m", "pytest", "tests/durability/test_kills.py", "tests/durability/test_server.py"]
+    environment = {**os.environ, "EXAM_RANDOM_KILLS": str(kills)}  # noqa: TID251 - passed on, not read
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode  # noqa: S603 - our own tests
+
+
 def main() -> int:
     """Cuts until the count or the time is reached; status 1 if anything was lost, half or corrupt."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -201,6 +213,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--synchronous", default="", help="another setting than the house's, to see the proof fail")
+    parser.add_argument("--kills", type=int, default=1000, help="random kills of a writer after the cuts; not with --quick")
     arguments = parser.parse_args()
     cuts, seconds = arguments.cuts, arguments.seconds
     if arguments.quick:
@@ -239,7 +252,10 @@ def main() -> int:
         f"cuts {tally.cuts}, acknowledged {tally.acknowledged}, lost {tally.lost}, half {tally.half}, corrupt {tally.corrupt}, "
         f"runs {run}, {time.monotonic() - began:.0f} s"
     )
-    return 1 if tally.lost or tally.half or tally.corrupt else 0
+    is_safe = not (tally.lost or tally.half or tally.corrupt)
+    if arguments.quick or arguments.synchronous or not arguments.kills:
+        return 0 if is_safe else 1
+    return 0 if kill_real_processes(arguments.kills) == 0 and is_safe else 1
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import UUID, uuid1
+from uuid import UUID, uuid1  # noqa: TID251 - a peer makes ids its own way
 
 import msgspec
 import uvicorn
@@ -55,8 +55,9 @@ class Sqlite:
             self._db.execute(f"PRAGMA {pragma}")
 
     async def read(self, visit_no: str, department: str) -> tuple[Any, list[Any]] | None:
-        head = self._db.execute(f"select {VISIT}, r.values_id {FROM} where v.visit_no = ? and r.department = ?", (visit_no, department))
-        row = head.fetchone()
+        row = self._db.execute(
+            f"select {VISIT}, r.values_id {FROM} where v.visit_no = ? and r.department = ?", (visit_no, department)
+        ).fetchone()
         if row is None:
             return None
         return row, self._db.execute(f"select {VALUES} from results_value where version_id = ?", (row[9],)).fetchall()
@@ -75,8 +76,8 @@ class Sqlite:
             version_id = uuid1().hex
             values = judged(self._items, row[2], entry)
             db.execute(
-                "insert into results_version (id, record_id, visit_id, number, parent, base, values_id, summary, at, actor_id, actor, "
-                "reason, kind) values (?, ?, ?, ?, ?, ?, ?, ?, ?, null, 'bench', '', 'entered')",
+                "insert into results_version (id, record_id, visit_id, number, parent, base, values_id, summary, at, actor_id, "
+                "actor, reason, kind) values (?, ?, ?, ?, ?, ?, ?, ?, ?, null, 'bench', '', 'entered')",
                 (version_id, record_id, visit_id, row[7] + 1, parent, row[7], version_id, row[8],
                  datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")),  # noqa: TID251
             )  # fmt: skip
@@ -151,7 +152,8 @@ class Postgresql:
                     select * from unnest({', '.join(['%s::text[]'] * len(VALUE))}) as f({VALUES}) where l.sex = 'F'
                 ) x
             ), record as (
-                update results_record r set state = 'saved', version = r.version + 1, ver = r.ver + 1, version_id = %s, values_id = %s
+                update results_record r set state = 'saved', version = r.version + 1, ver = r.ver + 1, version_id = %s,
+                    values_id = %s
                 from locked l where r.id = l.id
             )
             select visit_no, person_name, sex, birth_on, exam_on, department, state, version, summary from locked

@@ -244,8 +244,8 @@ def make_app(engine: Engine, items: dict[str, Item]) -> FastAPI:
             bounds = item.bounds[sex]
             values.append(
                 Value(
-                    version_id=version_id, item_code=code, visit_id=record.visit_id, raw=raw, raw_unit="", choices="", comparator="",
-                    number_text=raw, unit=item.unit, flag=flag_of(raw, bounds), range_text=bounds.range_text, low=bounds.low,
+                    version_id=version_id, item_code=code, visit_id=record.visit_id, raw=raw, raw_unit="", choices="",
+                    comparator="", number_text=raw, unit=item.unit, flag=flag_of(raw, bounds), range_text=bounds.range_text, low=bounds.low,
                     high=bounds.high, judged_by="catalog", why="",
                 )
             )  # fmt: skip

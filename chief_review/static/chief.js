@@ -99,8 +99,25 @@ document.addEventListener("click", (event) => {
   else if (target?.closest("[data-pane]")) showPane(target.closest("[data-pane]").dataset.pane);
 });
 
-document.addEventListener("reviewSaved", () => window.exam.toast("已保存"));
-document.addEventListener("htmx:afterSettle", () => showPane(shownPane));
+// A new line gets another id with its first save; the field at the same place keeps the focus.
+let focusedField = null;
+
+document.addEventListener("htmx:beforeSwap", () => {
+  const line = document.activeElement?.closest?.("[data-line]");
+  focusedField = line ? [lines().indexOf(line), document.activeElement.name] : null;
+});
+
+document.addEventListener("htmx:afterSettle", () => {
+  showPane(shownPane);
+  if (document.activeElement !== document.body || !focusedField) return;
+  const [place, name] = focusedField;
+  if (name) lines()[place]?.querySelector(`[name="${name}"]`)?.focus({ preventScroll: true });
+});
+
+document.addEventListener("reviewSaved", () => {
+  document.getElementById("toast")?.replaceChildren();
+  window.exam.toast("已保存");
+});
 document.addEventListener("DOMContentLoaded", () => {
   const opener = document.querySelector("[data-opens]");
   if (opener) document.getElementById(opener.dataset.opens)?.showModal();

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -97,24 +97,31 @@ def chain_hash(head: bytes, values: dict[str, Any]) -> bytes:
 
 
 def append(db: Session, entries: list[Entry]) -> None:
-    """Appends entries to a free writer's chain, in this transaction."""
+    """Appends entries of this unit of work to a free writer's chain, in this transaction."""
+    append_all(db, [(db.info, entry) for entry in entries])
+
+
+def append_all(db: Session, entries: list[tuple[Mapping[str, Any], Entry]]) -> None:
+    """Appends entries, each with the `info` of its own unit of work (who, where, which request): three statements for all."""
     if not entries:
         return
-    head = db.execute(_FREE_WRITER).first() or db.execute(_FIRST_WRITER).one()
-    actor = db.info.get("actor")
+    connection = db.connection()
+    head = connection.execute(_FREE_WRITER).first() or connection.execute(_FIRST_WRITER).one()
+    now = db.info["house"].clock.now
     seq, chain = head.seq, bytes(head.head)
     rows = []
-    for entry in entries:
+    for info, entry in entries:
+        actor = info.get("actor")
         seq += 1
         values = {
             "writer": head.writer,
             "seq": seq,
-            "at": db.info["house"].clock.now(),
+            "at": now(),
             "site": actor.site if actor else "",
             "actor_id": actor.staff_id if actor else None,
             "actor": actor.login if actor else "-",
-            "terminal": db.info.get("terminal", ""),
-            "correlation": db.info.get("correlation", ""),
+            "terminal": info.get("terminal", ""),
+            "correlation": info.get("correlation", ""),
             "act": entry.act,
             "result": entry.result,
             "subject": entry.subject,
@@ -123,8 +130,8 @@ def append(db: Session, entries: list[Entry]) -> None:
         }
         chain = chain_hash(chain, values)
         rows.append({**values, "hash": chain})
-    db.execute(_INSERT, rows)
-    db.execute(_ADVANCE, {"at_writer": head.writer, "new_seq": seq, "new_head": chain})
+    connection.execute(_INSERT, rows)
+    connection.execute(_ADVANCE, {"at_writer": head.writer, "new_seq": seq, "new_head": chain})
 
 
 def make_writers(db: Session) -> None:
@@ -143,7 +150,7 @@ def breaches(db: Session) -> Iterator[str]:
         if row.seq != seq + 1 and row.writer not in broken:
             yield f"audit writer {row.writer}: rows {seq + 1} to {row.seq - 1} are missing"
             broken.add(row.writer)
-        expected = chain_hash(chain, row._mapping)
+        expected = chain_hash(chain, dict(row._mapping))
         if expected != bytes(row.hash) and row.writer not in broken:
             yield f"audit writer {row.writer}: row {row.seq} was changed"
             broken.add(row.writer)
@@ -157,8 +164,8 @@ def breaches(db: Session) -> Iterator[str]:
 
 def row_breaches(db: Session) -> Iterator[str]:
     """Compares every audited row with the last digest that the audit holds for it: an edit by raw SQL shows here."""
-    tables = {
-        mapper.local_table.name: mapper.local_table
+    tables: dict[str, Table] = {
+        mapper.class_.__tablename__: mapper.class_.__table__
         for mapper in Model.registry.mappers
         if getattr(mapper.class_, "__audited__", True)
     }
@@ -173,12 +180,12 @@ def row_breaches(db: Session) -> Iterator[str]:
     for name, table in sorted(tables.items()):
         digests = known[name]
         keys = [column.key for column in table.primary_key.columns]
-        for row in db.execute(select(table).execution_options(yield_per=5000)):  # type: ignore[arg-type]
+        for row in db.execute(select(table).execution_options(yield_per=5000)):
             key = "/".join(str(row._mapping[each]) for each in keys)
             expected = digests.pop(key, None)
             if expected is None:
                 yield f"{name} {key}: no audit row knows it"
-            elif expected != row_digest(table, dict(row._mapping)):  # type: ignore[arg-type]
+            elif expected != row_digest(table, dict(row._mapping)):
                 yield f"{name} {key}: its content differs from what the audit recorded"
         for key, digest in digests.items():
             if digest != "-":

@@ -73,7 +73,7 @@ class Model(DeclarativeBase):
 def append_only_tables() -> list[str]:
     """Names of the tables whose rows are facts."""
     return sorted(
-        mapper.local_table.name for mapper in Model.registry.mappers if getattr(mapper.class_, "__append_only__", False)
+        str(mapper.class_.__tablename__) for mapper in Model.registry.mappers if getattr(mapper.class_, "__append_only__", False)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,41 +56,53 @@ def system_actor(site: str, permissions: frozenset[str] = frozenset()) -> Actor:
     return Actor(staff_id=None, login="system", name="系统", site=site, kind="system", permissions=permissions)
 
 
+class GroupWrite(msgspec.Struct, frozen=True):
+    """What one request still has to put on disk before its answer leaves: its reads' audit entries, and small touches."""
+
+    info: dict[str, Any]
+    reads: list[audit.Entry]
+    touches: list[Callable[[Session], None]]
+
+
 class GroupWriter:
     """Writes that must be on disk before an answer leaves, many requests in one transaction (reads of personal detail)."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._queue: queue.SimpleQueue[tuple[Callable[[Session], None], threading.Event, list[BaseException]]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[GroupWrite, Future[None]]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def write(self, work: Callable[[Session], None]) -> None:
-        """Returns when `work` is committed; raises what the transaction raised."""
-        done, errors = threading.Event(), list[BaseException]()
-        self._queue.put((work, done, errors))
+    def submit(self, work: GroupWrite) -> Future[None]:
+        """Queues `work`. The future is done when it is committed, or holds what the transaction raised."""
+        done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # a browser that goes away must not take back what was done
+        self._queue.put((work, done))
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
                 self._thread.start()
-        done.wait()
-        if errors:
-            raise errors[0]
+        return done
 
     def _run(self) -> None:
         while True:
             batch = [self._queue.get()]
             while len(batch) < 200 and not self._queue.empty():
                 batch.append(self._queue.get())
+            error: BaseException | None = None
             try:
                 with self._house.unit(None, is_own=True) as db:
-                    for work, _, _ in batch:
-                        work(db)
-            except BaseException as error:  # every waiting request must hear of it
-                for _, _, errors in batch:
-                    errors.append(error)
-            for _, done, _ in batch:
-                done.set()
+                    audit.append_all(db, [(work.info, entry) for work, _ in batch for entry in work.reads])
+                    for work, _ in batch:
+                        for touch in work.touches:
+                            touch(db)
+            except BaseException as raised:  # every waiting request must hear of it
+                error = raised
+            for _, done in batch:
+                if error is None:
+                    done.set_result(None)
+                else:
+                    done.set_exception(error)
 
 
 @dataclass
@@ -113,6 +126,9 @@ class House:
         self.group_writer = GroupWriter(self)
         self.anchor = audit.Anchor(self.data.parent / "anchor" / "audit.log", self.keys["anchor"])
         self._writing = self.engine.execution_options(write=True)
+        # READ COMMITTED gives every statement its own snapshot anyway, so a page's reads may save BEGIN and ROLLBACK on the wire.
+        # On SQLite a transaction costs nothing and one snapshot for a whole page is worth having.
+        self._paging = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.wake = threading.Event()
         self.space = Space(self.data)
         self.cache: dict[Any, Any] = {}
@@ -122,9 +138,10 @@ class House:
         """Whether this is the embedded database."""
         return self.engine.dialect.name == "sqlite"
 
-    def session(self, write: bool = True) -> Session:
-        """A session that touches the database only with its first statement."""
-        db = Session(self._writing if write else self.engine, autoflush=True, expire_on_commit=False)
+    def session(self, write: bool = True, *, is_page: bool = False) -> Session:
+        """A session that touches the database only with its first statement. A page's reads need no server-side cursors."""
+        engine = self._writing if write else self._paging if is_page else self.engine
+        db = Session(engine, autoflush=True, expire_on_commit=False)
         db.info.update(house=self, write=write)
         return db
 
@@ -173,16 +190,11 @@ class House:
         touches: list[Callable[[Session], None]] = db.info.pop("later", [])
         if reads or touches:
             info = {key: db.info[key] for key in ("actor", "terminal", "correlation") if key in db.info}
-
-            def work(later: Session) -> None:
-                outer = {key: later.info.get(key) for key in info}
-                later.info.update(info)
-                audit.append(later, reads)
-                later.info.update(outer)
-                for touch in touches:
-                    touch(later)
-
-            self.group_writer.write(work)
+            done = self.group_writer.submit(GroupWrite(info, reads, touches))
+            if "await_later" in db.info:
+                db.info["await_later"] = done  # the web edge waits for it without holding a thread
+            else:
+                done.result()
         if db.info.get("announced"):
             self.wake.set()
 

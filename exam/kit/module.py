@@ -92,7 +92,7 @@ class Modules:
         self.by_name = {module.name: module for module in modules}
         self._listeners: dict[type, list[Callable[..., None]]] = {}
         self._deliveries: dict[type, list[tuple[str, Callable[..., None]]]] = {}
-        self._slots: dict[int, list[Callable[..., Any]]] = {}
+        self._slots: dict[int, list[Any]] = {}
         self._ports: dict[int, Any] = {}
         for module in modules:
             for event, listener in module.listeners:
@@ -120,7 +120,8 @@ class Modules:
 
     def fillings(self, slot: Slot[F]) -> list[F]:
         """What the loaded modules put into a slot, in module order."""
-        return self._slots.get(id(slot), [])
+        found: list[F] = self._slots.get(id(slot), [])
+        return found
 
     def provided(self, port: Port[F]) -> F:
         """The one thing provided for a port."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -48,7 +50,7 @@ HEADERS = {
 def make_session(request: Request[Any, Any, Any]) -> Session:
     """The session of one request. It touches the database only in the handler's own thread (decision 11)."""
     house: House = request.app.state.house
-    return house.session(write=request.method in UNSAFE)
+    return house.session(write=request.method in UNSAFE, is_page=True)
 
 
 def _holds_nul(value: Any) -> bool:
@@ -63,7 +65,7 @@ def _holds_nul(value: Any) -> bool:
 
 
 def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | None) -> Callable[..., Any]:
-    def run(**arguments: Any) -> Any:
+    def run(arguments: dict[str, Any]) -> tuple[Any, Future[None] | None]:
         request: Request[Any, Any, Any] = arguments["request"]
         db: Session = arguments["db"]
         house = house_of(db)
@@ -75,6 +77,7 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
             act=may if may not in (auth.OPEN, auth.SIGNED_IN) else handler.__qualname__,
             terminal=request.client.host if request.client else "",
             correlation=request.headers.get("x-request-id", "")[:40] or house.ids.new().hex,
+            await_later=None,
         )
         with house.unit(None, db=db):
             if is_unsafe:
@@ -89,12 +92,17 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
                 auth.require(actor, may)
             if any(_holds_nul(value) for name, value in arguments.items() if name not in ("request", "db")):
                 raise BadInput([("", "内容中含有不可见的空字符")])
-            return handler(**arguments)
+            answer = handler(**arguments)
+        return answer, db.info["await_later"]
 
     # Litestar's own sync_to_thread wraps a handler once more for every app it joins, so we go to the thread ourselves.
     @functools.wraps(handler)
     async def in_thread(**arguments: Any) -> Any:
-        return await sync_to_thread(run, **arguments)
+        answer, later = await sync_to_thread(run, arguments)
+        if later is not None:
+            # The reads' audit must be on disk before the answer leaves; no thread is held while the disk works.
+            await asyncio.wrap_future(later)
+        return answer
 
     return in_thread
 
@@ -231,7 +239,7 @@ def show_refusal(request: Request[Any, Any, Any], refused: Refused) -> Response[
     house: House = request.app.state.house
     db = house.session(write=False)
     db.info["request"] = request
-    values = {"refused": refused, "problems": problems, "text": refused.text, "hint": refused.hint, "code": refused.code}
+    values: dict[str, Any] = {"refused": refused, "problems": problems, "text": refused.text, "hint": refused.hint, "code": refused.code}
     if is_fragment:
         headers = {"HX-Retarget": "#refusal", "HX-Reswap": "innerHTML"}
         status = refused.status if refused.status in (409, 422) else 409

@@ -150,7 +150,7 @@ def progress(db: Session, visit_id: UUID, line_ids: Iterable[UUID], kind: Progre
     visit = visits.get_row(db, visit_id, lock=True)
     wanted = set(line_ids)
     for line in lines(db, visit_id):
-        if line.id not in wanted or line.state == kind:
+        if line.id not in wanted or line.state.value == kind.value:
             continue
         if kind == Progress.CONFIRMED and line.state != LineState.RESULTED:
             continue

@@ -113,7 +113,9 @@ def refuse_conflicts(
             raise Refused(conflict.code, conflict.text, conflict.hint, "groups")
 
 
-def order_groups(db: Session, visit: Visit, groups: Sequence[ItemGroup], catalogue: Catalogue, *, first: bool = False) -> list[UUID]:
+def order_groups(
+    db: Session, visit: Visit, groups: Sequence[ItemGroup], catalogue: Catalogue, *, first: bool = False
+) -> list[UUID]:
     """Adds order lines with frozen prices: a package's price is allocated over its lines, added groups cost their own."""
     house, actor = house_of(db), actor_of(db)
     now = house.clock.now()

@@ -49,9 +49,9 @@ def projections(db: Session) -> Iterator[str]:
             yield f"line {board.line_id}: the board says {board.state}, the facts say {state.value}"
     for board in db.execute(select(VisitBoard.__table__).execution_options(yield_per=5000)):
         own = milestones.get(board.visit_id, [])
-        state = rules.visit_state(own, states.get(board.visit_id, ()))
-        if board.state != state:
-            yield f"visit {board.visit_id}: the board says {board.state}, the facts say {state.value}"
+        stands = rules.visit_state(own, states.get(board.visit_id, ()))
+        if board.state != stands:
+            yield f"visit {board.visit_id}: the board says {board.state}, the facts say {stands.value}"
         for field in msgspec.structs.fields(rules.BoardTimes):
             if getattr(board, field.name) != getattr(rules.board_times(own), field.name):
                 yield f"visit {board.visit_id}: {field.name} differs between board and facts"

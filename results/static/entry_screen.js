@@ -131,6 +131,21 @@ document.addEventListener("keydown", (event) => {
   radio.form.dataset.dirty = "";
 });
 
+// Grades such as 1+ or 4A: a key names the grade, never its place; the same key again takes the next one (4A, 4B, 4C).
+document.addEventListener("keydown", (event) => {
+  const radio = event.target;
+  if (radio.type !== "radio" || !radio.closest("#entry") || event.key.length !== 1 || event.ctrlKey || event.altKey || event.metaKey) return;
+  const group = radio.closest("fieldset:not([data-digit-choice])");
+  const fits = [...(group?.querySelectorAll('input[type="radio"]') || [])].filter((each) => each.value.toUpperCase().startsWith(event.key.toUpperCase()));
+  if (fits.length === 0) return;
+  event.preventDefault();
+  const next = fits[(fits.findIndex((each) => each.checked) + 1) % fits.length];
+  next.checked = true;
+  next.focus();
+  next.dispatchEvent(new Event("change", { bubbles: true }));
+  next.form.dataset.dirty = "";
+});
+
 // --- live judgement --------------------------------------------------------------------------------------------------
 
 let timer = 0;
@@ -191,6 +206,9 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "live") takeJudgement(event.detail.target);
-  const waiting = document.querySelector("dialog:not([open]) [data-show-dialog]");
-  if (waiting) waiting.closest("dialog").showModal();
+});
+
+// After settling htmx knows the new form; a key pressed sooner would send it the browser's own way.
+document.addEventListener("htmx:afterSettle", () => {
+  document.querySelector("dialog:not([open]) [data-show-dialog]")?.closest("dialog").showModal();
 });

@@ -323,7 +323,7 @@ def test_undoing_needs_a_reason_and_an_issued_report_comes_first(house: House, a
 
 def test_a_return_is_refused_once_signed(house: House, acting: Acting) -> None:
     visit_id = first_signed(house)
-    with pytest.raises(Refused, match="review.not_possible"), house.unit(acting("he")) as db:
+    with pytest.raises(Refused, match="not_possible"), house.unit(acting("he")) as db:
         reviews.return_to_department(db, visit_id, "LAB", "请复核")
 
 
@@ -391,7 +391,8 @@ def test_the_queue_is_in_order_of_completion_with_urgent_and_re_reviews_first(ho
         reviews.undo_first(db, first, "重审")
     with house.unit(acting("he"), write=False) as db:
         found = reviews.queue(db, QueueFilters())
-        counts = reviews.queue(db, QueueFilters(tab=QueueTab.FINAL, since=visits.card(db, first).exam_on - timedelta(days=1))).counts
+        since = visits.card(db, first).exam_on - timedelta(days=1)
+        counts = reviews.queue(db, QueueFilters(tab=QueueTab.FINAL, since=since)).counts
     assert [(row.card.id, row.is_rereview) for row in found.rows] == [(first, True), (second, False)]
     assert counts == {"waiting": 2, "first_signed": 0, "rereview": 1, "returned": 0, "final": 0}
 

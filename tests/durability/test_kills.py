@@ -31,7 +31,9 @@ CRASH_POINTS = (
     "statement:INSERT INTO exam_audit ",
     "statement:UPDATE exam_audit_writer",
 )
-RANDOM_KILLS = 6
+RANDOM_KILLS = int(os.environ.get("EXAM_RANDOM_KILLS", "6"))
+"""`make prove-durability` asks for more."""
+
 SEED = 20261121
 
 

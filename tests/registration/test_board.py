@@ -92,9 +92,9 @@ def test_a_count_that_lies_is_found_by_verify(house: House, acting: Acting) -> N
     lin = acting("lin")
     found = morning(house, lin)
     with house.unit(lin) as db:
-        db.get_one(VisitBoard, found[1]).amount_due_fen = 0
+        db.get_one(VisitBoard, found[3]).checked_in_at = None
     told = [text for name, texts in commands.breaches_of(house) if "board's counts" in name for text in texts]
-    assert told == [f"site 01, {TODAY}: the board counts 0 待交费, the facts 1"]
+    assert told == [f"site 01, {TODAY}: the board counts 2 已报到, the facts 3"]
 
 
 def test_the_board_and_its_list_take_a_fixed_number_of_statements(house: House, acting: Acting) -> None:

@@ -21,6 +21,7 @@ from tests.fixtures import houses
 from tests.results.cases import arrive, enter
 
 pytestmark = pytest.mark.browser
+expect.set_options(timeout=15_000)
 
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -136,6 +137,18 @@ def test_choices_by_digit_several_by_number_and_the_next_field_by_enter(
     assert stored(sqlite_house, visit[0], "MED") == {
         "MED_HIS": "高血压、糖尿病", "MED_FAM": "无特殊", "MED_HR": "110", "MED_RHY": "房颤律", "MED_MUR": "未闻及",
     }  # fmt: skip
+
+
+def test_a_digit_names_the_grade_and_not_its_place(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    page = screen("lu", f"/results/USG/{visit[1]}")
+    page.locator("input[name=US_TIRADS][type=radio]").first.focus()
+    page.keyboard.press("5")
+    expect(page.locator("input[name=US_TIRADS][value='5']")).to_be_checked()
+    page.keyboard.press("4")
+    page.keyboard.press("4")
+    expect(page.locator("input[name=US_TIRADS][value='4B']")).to_be_checked()
 
 
 def test_a_number_out_of_range_turns_red_and_a_formula_follows_while_typing(

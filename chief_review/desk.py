@@ -1,0 +1,169 @@
+"""A visit's review with everything it rests on: the desk that the service works at, and what screens show of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chief_review import rules
+from chief_review.facts import (
+    FINAL,
+    FIRST,
+    Block,
+    Body,
+    ConclusionLine,
+    Review,
+    ReviewScreen,
+    ReviewState,
+    Signature,
+    SignatureFact,
+)
+from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
+from exam.kit.errors import Refused
+from exam.kit.house import actor_of
+from exam.knowledge import rules as knowledge
+from exam.knowledge import service as rule_store
+from exam.knowledge.facts import Case, Suggestion
+from exam.visits import service as visits
+from exam.visits.models import Visit
+from results import service as results
+from results.facts import DepartmentResult
+
+_LINES = tuple[ConclusionLine, ...]
+_KEYS = tuple[str, ...]
+
+
+@dataclass
+class Desk:
+    """A visit's review with everything it rests on; rows stay inside this room."""
+
+    visit: Visit
+    row: ReviewRow | None
+    stored: ReviewVersion | None
+    body: Body
+    signatures: list[ReviewSignature]
+    departments: tuple[DepartmentResult, ...]
+    case: Case
+    suggested: tuple[Suggestion, ...]
+    is_nothing_allowed: bool
+
+    @property
+    def basis(self) -> str:
+        """The digest of the results as they are now."""
+        return rules.basis_digest(self.departments)
+
+    @property
+    def shown(self) -> str:
+        """The digest of what a screen shows now."""
+        return rules.shown_digest(rules.content_digest(self.visit.id, self.body.lines, self.body.is_nothing_abnormal), self.basis)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What stands in the way of a signature."""
+        return rules.signing_blocks(self.body, self.case, self.departments, is_nothing_allowed=self.is_nothing_allowed)
+
+    def standing(self, level: str) -> ReviewSignature | None:
+        """The signature of a level that was not undone."""
+        undone = {each.undoes for each in self.signatures if each.undoes is not None}
+        held = (each for each in self.signatures if each.level == level and each.undoes is None and each.id not in undone)
+        return next(held, None)
+
+
+def sit_down(db: Session, visit_id: UUID, *, lock: bool = False) -> Desk:
+    """Reads everything about a visit's review; with `lock`, one desk at a time until the transaction ends."""
+    visit = visits.get_row(db, visit_id, lock=lock)
+    row = db.execute(select(ReviewRow).where(ReviewRow.visit_id == visit_id)).scalar()
+    stored = None
+    if row is not None and row.version:
+        wanted = select(ReviewVersion).where(ReviewVersion.visit_id == visit_id, ReviewVersion.number == row.version)
+        stored = db.execute(wanted).scalar_one()
+    signed = select(ReviewSignature).where(ReviewSignature.visit_id == visit_id).order_by(ReviewSignature.number)
+    case = results.case_of(db, visit_id)
+    book = rule_store.rules_in_force(db, case.on)
+    return Desk(
+        visit=visit, row=row, stored=stored, body=body_of(stored) if stored else Body(), signatures=list(db.scalars(signed)),
+        departments=results.department_results(db, visit_id), case=case, suggested=knowledge.suggest(case, book),
+        is_nothing_allowed=knowledge.is_nothing_abnormal_allowed(case, book),
+    )  # fmt: skip
+
+
+def body_of(stored: ReviewVersion) -> Body:
+    return Body(
+        lines=msgspec.json.decode(stored.lines, type=_LINES),
+        is_nothing_abnormal=stored.is_nothing_abnormal,
+        removed=msgspec.json.decode(stored.removed, type=_KEYS),
+    )
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def review(db: Session, visit_id: UUID) -> Review:
+    """A visit's review; version 0 with no lines before anybody opened it."""
+    return to_review(sit_down(db, visit_id))
+
+
+def to_review(desk: Desk) -> Review:
+    """The review as other rooms see it."""
+    row = desk.row
+    held = [each for level in (FIRST, FINAL) if (each := desk.standing(level)) is not None]
+    return Review(
+        visit_id=desk.visit.id, state=ReviewState(row.state) if row else ReviewState.OPEN, version=row.version if row else 0,
+        lines=desk.body.lines, is_nothing_abnormal=desk.body.is_nothing_abnormal, digest=desk.shown,
+        signatures=tuple(to_signature(each) for each in held), author_id=row.author_id if row else None,
+        author=row.author if row else "", removed=desk.body.removed, is_rereview=row.is_rereview if row else False,
+        attention=row.attention if row else "",
+    )  # fmt: skip
+
+
+def to_signature(row: ReviewSignature) -> Signature:
+    """A signature's row as a struct."""
+    assert row.staff_id is not None  # the table refuses a signature of nobody
+    return Signature(level=row.level, staff_id=row.staff_id, name=row.name, title=row.title, at=row.at, digest=row.digest)
+
+
+def suggestions(db: Session, visit_id: UUID) -> tuple[Suggestion, ...]:
+    """What the rules suggest for a visit's results of this moment."""
+    return sit_down(db, visit_id).suggested
+
+
+def screen(db: Session, visit_id: UUID) -> ReviewScreen:
+    """Everything that the reviewer's desk shows about a visit."""
+    desk = sit_down(db, visit_id)
+    by_key = {each.key: each for each in desk.suggested}
+    abnormal = [each for part in desk.departments for each in part.readings if each.flag in knowledge.OUTSTANDING]
+    return ReviewScreen(
+        card=visits.card(db, visit_id), review=to_review(desk), results=desk.departments, abnormal=tuple(abnormal),
+        earlier=results.earlier_values(db, visit_id), suggestions=desk.suggested,
+        uncovered=rules.uncovered_readings(desk.body.lines, desk.case) if desk.row else (),
+        removed=tuple(by_key[key] for key in desk.body.removed if key in by_key),
+        outdated=frozenset(line.key for line in desk.body.lines if rules.is_outdated(line, by_key)),
+        blocks=desk.blocks if desk.row else (),
+        has_new_results=desk.stored is not None and desk.stored.basis != desk.basis,
+        is_nothing_abnormal_allowed=desk.is_nothing_allowed,
+        history=tuple(
+            SignatureFact(each.level, each.name, each.title, each.at, each.undoes is not None, each.reason)
+            for each in reversed(desk.signatures)
+        ),
+        final_refusal=_final_refusal(db, desk),
+    )  # fmt: skip
+
+
+def _final_refusal(db: Session, desk: Desk) -> str:
+    if desk.row is None or desk.row.state != ReviewState.FIRST_SIGNED:
+        return ""
+    try:
+        require_final_signer(db, desk, desk.row)
+    except Refused as refused:
+        return refused.text
+    return ""
+
+
+def require_final_signer(db: Session, desk: Desk, row: ReviewRow) -> None:
+    """Refuses the actor who may not give the final signature."""
+    actor, first = actor_of(db), desk.standing(FIRST)
+    rules.require_final_signer(actor.staff_id, actor.title, row.author_id, to_signature(first) if first else None)
