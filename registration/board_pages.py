@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 from litestar import Response
 from litestar.params import FromQuery
@@ -65,13 +66,21 @@ def export_day(request: AnyRequest, db: web.Db, day: FromQuery[date | None] = No
 @web.get("/registration/find", may="registration.read")
 def show_found(request: AnyRequest, db: web.Db, q: FromQuery[str] = "", page: FromQuery[int] = 1) -> web.Page:
     """Visits and people by number, name, pinyin, last four, document, phone or company; a whole number opens its visit."""
-    from urllib.parse import quote
+    return _found(db, q, page)
 
+
+def _found(db: Session, q: str, page: int) -> web.Page:
     plain = "".join(character for character in q if character.isprintable()).strip()
     found = board.find(db, plain, page)
     if found.exact:
         return web.back_to(db, f"/registration/visits/{found.exact}")
     return web.page(db, "registration/find.html", q=plain, found=found, url=f"/registration/find?q={quote(plain, safe='')}")
+
+
+@web.post("/registration/find", may="registration.read")
+def find(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """As `show_found`, with the words in the body: a typed document number stands in no address and no log."""
+    return _found(db, str(data.get("q", ""))[:60], 1)
 
 
 @web.post("/registration/recognise", may="registration.register")
@@ -132,4 +141,4 @@ def _visit_no_in(text: str) -> str:
         return ""
 
 
-routes = (show_board, show_today, export_day, show_found, recognise, without_document, show_quote, open_walk_in)
+routes = (show_board, show_today, export_day, show_found, find, recognise, without_document, show_quote, open_walk_in)

@@ -153,7 +153,7 @@ def _record(db: web.Db, department: str, visit_no: str, toast: str) -> web.Page:
     return web.page(db, "results/_record.html", view=view, kinds=VERSION_KIND_NAMES, headers=headers)
 
 
-@web.post("/results/{department:str}/{visit_no:str}/check", may="results.enter")
+@web.post("/results/{department:str}/{visit_no:str}/check", may="results.enter", write=False)
 def check(request: AnyRequest, db: web.Db, department: FromPath[str], visit_no: FromPath[str], data: FormData) -> web.Page:
     """Flags, formulas and the drafted summary of what is being typed; nothing is stored."""
     service.require_department(db, "results.enter", department)

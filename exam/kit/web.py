@@ -70,8 +70,8 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
         db: Session = arguments["db"]
         house = house_of(db)
         is_unsafe = request.method in UNSAFE
-        if write:
-            db = arguments["db"] = house.session(write=True)
+        if write is not None:
+            db = arguments["db"] = house.session(write=write)
         db.info.update(
             request=request,
             act=may if may not in (auth.OPEN, auth.SIGNED_IN) else handler.__qualname__,
@@ -120,10 +120,13 @@ def get(path: str, *, may: str, write: bool | None = None, **options: Any) -> Ca
     return _route(litestar.get, path, may, write, options)
 
 
-def post(path: str, *, may: str, **options: Any) -> Callable[..., Any]:
-    """A POST route: one transaction, committed before the answer leaves, with its audit row."""
+def post(path: str, *, may: str, write: bool | None = None, **options: Any) -> Callable[..., Any]:
+    """A POST route: one transaction, committed before the answer leaves, with its audit row.
+
+    `write=False` is for one that only computes, so that it does not queue with the writers.
+    """
     options.setdefault("status_code", 200)
-    return _route(litestar.post, path, may, None, options)
+    return _route(litestar.post, path, may, write, options)
 
 
 # --- pages -----------------------------------------------------------------------------------------------------------

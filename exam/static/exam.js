@@ -142,7 +142,8 @@ const asker = new WeakMap();  // request -> the form or element that asked
 document.addEventListener("htmx:beforeRequest", (event) => {
   const scope = event.detail.elt.closest("form") || document;
   asker.set(event.detail.xhr, scope);
-  if (event.detail.requestConfig.verb !== "get") clearRefusal(scope);
+  // A live check asks while somebody may be reading a refusal.
+  if (event.detail.requestConfig.verb !== "get" && !event.detail.elt.hasAttribute("data-quiet")) clearRefusal(scope);
 });
 
 document.addEventListener("htmx:beforeSwap", (event) => {
