@@ -22,9 +22,12 @@ from exam.kit.house import system_actor
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Subject
 from exam.visits.models import Visit
+from results import hot
 from results.models import Record, Value, Version
+from results.module import module
 
-OUR_READ = "/api/results/LAB/{visit_no}"
+IS_HOT = any(route in module.routes for route in hot.routes)
+OUR_READ = "/api/visits/{visit_no}/results/LAB" if IS_HOT else "/api/results/LAB/{visit_no}"
 OUR_WRITE = "/api/results/LAB/{visit_no}/enter"
 PEER_PATH = "/visits/{visit_no}/LAB"
 PROBE = "/sign-in"

@@ -122,7 +122,14 @@ def payments(db: Session, visit_id: UUID) -> list[Payment]:
     rows = db.execute(select(WindowPayment.__table__).where(WindowPayment.visit_id == visit_id).order_by(WindowPayment.id)).all()
     undone = {row.undoes for row in rows if row.undoes is not None}
     return [
-        Payment(id=row.id, amount_fen=row.amount_fen, receipt_no=row.receipt_no, at=row.at, is_undone=row.id in undone, actor_id=row.actor_id)
+        Payment(
+            id=row.id,
+            amount_fen=row.amount_fen,
+            receipt_no=row.receipt_no,
+            at=row.at,
+            is_undone=row.id in undone,
+            actor_id=row.actor_id,
+        )
         for row in rows
         if row.undoes is None
     ]

@@ -17,7 +17,9 @@ from exam.visits.models import LineBoard, OrderLineRow, VisitBoard
 def charges_follow_order(db: Session) -> Iterator[str]:
     """Every order line has its charge at its own price; a reversal only where the line was removed, and always there."""
     priced = select(OrderLineRow.id, OrderLineRow.price_fen, LineBoard.state).join(LineBoard, LineBoard.line_id == OrderLineRow.id)
-    charges = {(row.line_id, row.sign): row.amount_fen for row in db.execute(select(Charge.line_id, Charge.sign, Charge.amount_fen))}
+    charges = {
+        (row.line_id, row.sign): row.amount_fen for row in db.execute(select(Charge.line_id, Charge.sign, Charge.amount_fen))
+    }
     for line_id, price_fen, state in db.execute(priced):
         if charges.get((line_id, 1)) != price_fen:
             yield f"line {line_id}: charged {charges.get((line_id, 1))}, its price is {price_fen}"
@@ -30,7 +32,9 @@ def due_on_board(db: Session) -> Iterator[str]:
     """The board's amount due equals charges less payments."""
     due: dict[UUID, int] = {}
     for visit_id, amount in db.execute(
-        select(Charge.visit_id, func.sum(Charge.sign * Charge.amount_fen)).where(Charge.payer == Payer.PERSON).group_by(Charge.visit_id)
+        select(Charge.visit_id, func.sum(Charge.sign * Charge.amount_fen))
+        .where(Charge.payer == Payer.PERSON)
+        .group_by(Charge.visit_id)
     ):
         due[visit_id] = int(amount)
     for row in db.execute(select(WindowPayment.visit_id, WindowPayment.undoes, WindowPayment.amount_fen)):

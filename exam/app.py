@@ -66,9 +66,7 @@ def create_app(house: House) -> Litestar:
     routes: list[Any] = [route for module in house.modules.all for route in module.routes]
     settings: Settings = house.settings
     statics = [
-        create_static_files_router(
-            path=f"/static/{name}", directories=[folder], opt={"may": auth.OPEN}, include_in_schema=False
-        )
+        create_static_files_router(path=f"/static/{name}", directories=[folder], opt={"may": auth.OPEN}, include_in_schema=False)
         for name in settings.modules
         if (folder := Path(str(importlib.import_module(name).__file__)).parent / "static").is_dir()
     ]

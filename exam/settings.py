@@ -35,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxy: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
-    password_profile: str = "dengbao3"
+    password_profile: str = "dengbao3"  # noqa: S105 - the name of a policy
     idle_minutes: int = 15
     absolute_hours: int = 12
     signing_minutes: int = 30

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from exam.kit import ids, web
 from exam.kit.errors import Refused
 from exam.kit.house import house_of
+from exam.people import service as people
 from exam.people.facts import ID_KIND_NAMES, IdKind
 from exam.people.rules import guess_kind
 from exam.visits.facts import CATEGORY_NAMES
@@ -108,6 +109,7 @@ def walk_in_values(db: Session, known: Recognised, form: RecogniseForm) -> dict[
         "known": known, "id_no": form.id_no, "exam_on": form.exam_on, "key": house_of(db).ids.new().hex,
         "kind_name": ID_KIND_NAMES[known.id_kind], "packages": recognition.packages(db, day, known.sex, known.age),
         "package": known.package, "categories": list(CATEGORY_NAMES.items()), "chosen": (), "found": (), "q": "",
+        "organizations": [(str(each[0]), each[2]) for each in people.organizations(db, limit=300)],
         "quote": recognition.quote(db, day, known.package, (), known.sex, known.birth_on),
     }  # fmt: skip
 

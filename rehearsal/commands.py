@@ -62,10 +62,16 @@ def served(settings: Settings) -> Iterator[str]:
         port = probe.getsockname()[1]
     base = f"http://127.0.0.1:{port}"
     environment = {
-        "PATH": "/usr/bin:/bin", "EXAM_DATA": str(settings.data), "EXAM_KEYS": str(settings.keys), "EXAM_DEMO": "1", "PORT": str(port),
-        "EXAM_PLUGINS": ",".join(settings.plugins), "EXAM_DATABASE_URL": settings.database_url, "EXAM_CENTRE_NAME": settings.centre_name,
-    }  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-m", "exam.cli", "serve"], env=environment, stdout=subprocess.DEVNULL)  # noqa: S603
+        "PATH": "/usr/bin:/bin",
+        "PORT": str(port),
+        "EXAM_DEMO": "1",
+        "EXAM_DATA": str(settings.data),
+        "EXAM_KEYS": str(settings.keys),
+        "EXAM_PLUGINS": ",".join(settings.plugins),
+        "EXAM_DATABASE_URL": settings.database_url,
+        "EXAM_CENTRE_NAME": settings.centre_name,
+    }
+    process = subprocess.Popen([sys.executable, "-m", "exam.cli", "serve"], env=environment, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 30
         while True:

@@ -11,6 +11,8 @@ module = Module(
     needs=("exam", "billing", "registration", "results", "chief_review", "reporting"),
     commands=(
         Command("demo", "set up a demonstration: staff, and a day's visits in every state", commands.demo),
-        Command("rehearse", "play a day over HTTP and check every invariant afterwards", commands.rehearse, commands.rehearse_arguments),
+        Command(
+            "rehearse", "play a day over HTTP and check every invariant afterwards", commands.rehearse, commands.rehearse_arguments
+        ),
     ),
 )

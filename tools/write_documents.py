@@ -28,7 +28,11 @@ def states_text() -> str:
 
 def slots_text() -> str:
     """docs/slots.md: every slot and port that a room declares in its facts."""
-    lines = ["# Slots and ports", "", "What a lower room lets upper rooms and plug-ins fill. Written by `tools/write_documents.py`."]
+    lines = [
+        "# Slots and ports",
+        "",
+        "What a lower room lets upper rooms and plug-ins fill. Written by `tools/write_documents.py`.",
+    ]
     found = []
     for module_name, module in sorted(sys.modules.items()):
         if module_name.startswith(("tests", "exam.kit.module")):

@@ -242,7 +242,8 @@ def show_refusal(request: Request[Any, Any, Any], refused: Refused) -> Response[
     house: House = request.app.state.house
     db = house.session(write=False)
     db.info["request"] = request
-    values: dict[str, Any] = {"refused": refused, "problems": problems, "text": refused.text, "hint": refused.hint, "code": refused.code}
+    values: dict[str, Any] = {"refused": refused, "problems": problems, "text": refused.text, "hint": refused.hint}
+    values["code"] = refused.code
     if is_fragment:
         headers = {"HX-Retarget": "#refusal", "HX-Reswap": "innerHTML"}
         status = refused.status if refused.status in (409, 422) else 409
@@ -258,7 +259,8 @@ def on_refused(request: Request[Any, Any, Any], error: Refused) -> Response[Any]
 def on_validation(request: Request[Any, Any, Any], error: ValidationException) -> Response[Any]:
     """The body or the query does not have the declared shape."""
     extra = error.extra if isinstance(error.extra, list) else []
-    problems = [(str(each.get("key", "")), chinese_problem(str(each.get("message", "")))) for each in extra if isinstance(each, dict)]
+    told = [each for each in extra if isinstance(each, dict)]
+    problems = [(str(each.get("key", "")), chinese_problem(str(each.get("message", "")))) for each in told]
     refused = BadInput(problems or [("", "请求内容不符合要求")])
     refused.status = 400
     return show_refusal(request, refused)

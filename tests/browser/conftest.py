@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select
 
+from exam.kit import auth
 from exam.kit.clock import SystemClock, day_of
 from exam.kit.house import House, system_actor
-from exam.kit import auth
 from exam.staff import accounts
 from exam.staff.models import Staff
 from exam.staff.service import open_session

@@ -150,9 +150,7 @@ def test_a_visit_number_is_site_device_day_sequence_and_check() -> None:
     assert is_valid_number(NUMBER)
 
 
-@pytest.mark.parametrize(
-    ("site", "device"), [("1", "02"), ("01", "2"), ("ab", "01"), ("01", "０1"), ("001", "01"), ("01", "01\n")]
-)
+@pytest.mark.parametrize(("site", "device"), [("1", "02"), ("01", "2"), ("ab", "01"), ("01", "０1"), ("001", "01"), ("01", "01\n")])
 def test_a_prefix_must_be_two_digits(site: str, device: str) -> None:
     with pytest.raises(Refused, match=r"ids\.prefix"):
         visit_no(site, device, DAY, 1)

@@ -27,7 +27,10 @@ def test_a_module_whose_need_is_not_loaded_before_it_is_refused() -> None:
 
 
 def test_a_plug_in_that_is_not_listed_is_not_even_imported() -> None:
-    code = "import sys; from exam.kit.module import load; from exam.settings import CORE; load(CORE); print('rehearsal' in sys.modules)"
+    code = (
+        "import sys; from exam.kit.module import load; from exam.settings import CORE; load(CORE); "
+        "print('rehearsal' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
 
 
