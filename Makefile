@@ -19,8 +19,9 @@ run: .venv/.run exam/static/vendor/manifest.json ## set up and serve the demonst
 test: .venv/.test exam/static/vendor/manifest.json ## install what the tests need, then run linters, contracts, types and every test
 	@tools/packages
 	@$(MAKE) --no-print-directory lint types
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
-	EXAM_PLUGINS= $(BIN)/python -m pytest -n 2 --dist loadgroup tests/house tests/flows --without-plugins
+	$(BIN)/python -m pytest -n 2 -m "not browser" tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests
+	$(BIN)/python -m pytest -n 2 -m "not browser" tests/house tests/flows --without-plugins
 	$(BIN)/python tools/prove_durability.py --quick
 
 lint: .venv/.test ## ruff, import contracts, and that the locks name no host

@@ -1,4 +1,4 @@
-"""`python -m bench [--quick]`: runs every workload on both databases, prints one table, writes bench.json and docs/performance.md."""
+"""`python -m bench [--quick]`: every workload on both databases; prints a table, writes bench.json and docs/performance.md."""
 
 from __future__ import annotations
 

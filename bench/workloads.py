@@ -130,7 +130,7 @@ class Stand:
             .where(Record.department == fill.DEPARTMENT, Visit.visit_no.in_(wanted))
         )
         with self.ground.house() as house, house.unit(None, write=False) as db:
-            return dict(db.execute(statement).tuples().all())
+            return {visit_no: version for visit_no, version in db.execute(statement)}
 
 
 def _bounds(item: Any, sex: str) -> Bounds:

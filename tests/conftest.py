@@ -16,7 +16,7 @@ from exam.kit import auth
 from exam.kit.house import Actor, House
 from exam.staff.models import Staff
 from exam.staff.service import authenticate, open_session
-from tests.fixtures import houses, postgresql
+from tests.fixtures import houses, postgresql, server
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -71,6 +71,12 @@ def actor_named(house: House, login: str) -> Actor:
 def acting(house: House) -> Callable[[str], Actor]:
     """`acting("lin")` is the actor of that login."""
     return lambda login: actor_named(house, login)
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Debian's Chromium, kept from calling home."""
+    return {**browser_type_launch_args, "executable_path": server.CHROMIUM, "args": server.ARGUMENTS}
 
 
 class Desk:

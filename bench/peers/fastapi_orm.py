@@ -245,8 +245,8 @@ def make_app(engine: Engine, items: dict[str, Item]) -> FastAPI:
             values.append(
                 Value(
                     version_id=version_id, item_code=code, visit_id=record.visit_id, raw=raw, raw_unit="", choices="",
-                    comparator="", number_text=raw, unit=item.unit, flag=flag_of(raw, bounds), range_text=bounds.range_text, low=bounds.low,
-                    high=bounds.high, judged_by="catalog", why="",
+                    comparator="", number_text=raw, unit=item.unit, flag=flag_of(raw, bounds), range_text=bounds.range_text,
+                    low=bounds.low, high=bounds.high, judged_by="catalog", why="",
                 )
             )  # fmt: skip
         db.add_all([version, *values])

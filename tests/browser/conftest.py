@@ -23,11 +23,6 @@ from tests.fixtures import houses, server
 
 
 @pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    return {**browser_type_launch_args, "executable_path": server.CHROMIUM, "args": server.ARGUMENTS}
-
-
-@pytest.fixture(scope="session")
 def demo_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, str]]:
     """A house with a demonstration day, served; made once for the whole run of these tests."""
     for house in houses.template("sqlite", tmp_path_factory).copy(tmp_path_factory.mktemp("demo") / "home"):

@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
-import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from exam.app import create_app
 from exam.kit.house import House
 from exam.visits import service as visits
 from results import service
 from tests.conftest import actor_named
-from tests.fixtures import houses
+from tests.fixtures import houses, server
 from tests.results.cases import arrive, enter
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
 
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One Chromium for this file."""
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
 @pytest.fixture
 def address(sqlite_house: House) -> Iterator[str]:
     """The app on a port of its own."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(sqlite_house), log_level="error", lifespan="on"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-    thread.start()
-    yield f"http://localhost:{listener.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    listener.close()
+    with server.serving(sqlite_house) as base:
+        yield base
 
 
 @pytest.fixture
@@ -62,13 +36,13 @@ def visit(sqlite_house: House) -> tuple[UUID, str]:
 
 
 @pytest.fixture
-def screen(chromium: Browser, sqlite_house: House, address: str) -> Iterator[Callable[[str, str], Page]]:
+def screen(browser: Browser, sqlite_house: House, address: str) -> Iterator[Callable[[str, str], Page]]:
     """`screen("wu", "/results/MED")` is a page of a browser signed in as that doctor."""
     contexts = []
     faults: list[str] = []
 
     def open_page(login: str, path: str) -> Page:
-        context = chromium.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
+        context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="zh-CN")
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(str(error)))
