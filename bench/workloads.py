@@ -130,7 +130,7 @@ class Stand:
             .where(Record.department == fill.DEPARTMENT, Visit.visit_no.in_(wanted))
         )
         with self.ground.house() as house, house.unit(None, write=False) as db:
-            return {visit_no: version for visit_no, version in db.execute(statement)}
+            return dict(db.execute(statement).all())  # type: ignore[arg-type]
 
 
 def _bounds(item: Any, sex: str) -> Bounds:

@@ -93,6 +93,7 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     worker = threading.Thread(target=jobs.work, args=(house, stop), name="worker", daemon=True)
     if not arguments.no_worker:
         worker.start()
+    threading.Thread(target=_warm, args=(house,), name="warm", daemon=True).start()
     print(f"体检系统已启动: http://{settings.host}:{settings.port}", flush=True)
     uvicorn.run(
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False,
@@ -106,6 +107,13 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     anchor(house)
     checkpoint(house)
     return 0
+
+
+def _warm(house: House) -> None:
+    """Loads what the first request of a kind would have to wait for (fonts, seal), beside the first requests."""
+    for module in house.modules.all:
+        if module.warm is not None:
+            module.warm(house)
 
 
 def require_safe_address(settings: Settings) -> None:

@@ -266,6 +266,7 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
 def remove_line(db: Session, visit_id: UUID, line_id: UUID, reason: str) -> None:
     """Takes a line off the order that nobody has sampled or begun (T7)."""
     reason = rules.require_reason(reason, "退项")
+    visits.get_row(db, visit_id, lock=True)  # two desks must not take the last two lines at once
     left = [line for line in orders.lines(db, visit_id) if line.state != LineState.REMOVED and line.id != line_id]
     if not left:
         raise Refused("registration.last_line", "体检单至少要保留一个项目", "如不再体检,请办理取消登记")
@@ -286,9 +287,14 @@ def postpone_line(db: Session, visit_id: UUID, line_id: UUID, due_on: date, reas
 
 
 def resume_line(db: Session, visit_id: UUID, line_id: UUID, reason: str = "恢复检查") -> None:
-    """A refused or postponed line is to be examined after all (弃检恢复). A returned sheet is open again."""
+    """A refused or postponed line is to be examined after all (弃检恢复). A returned sheet is open again.
+
+    A line that was refused or postponed before check-in gets its tube now.
+    """
     orders.resume(db, visit_id, line_id, reason)
     _after_reopening(db, visit_id)
+    if visits.card(db, visit_id).checked_in_at is not None:
+        tubes.plan(db, visit_id)
 
 
 def _after_reopening(db: Session, visit_id: UUID) -> None:

@@ -84,10 +84,10 @@ def read_pdf(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> Respon
     return web.download(found.content, found.name, "application/pdf")
 
 
-@web.post("/api/reports/{visit_no:str}/issue", may="reporting.issue")
+@web.post("/api/reports/{visit_no:str}/issue", may="reporting.issue", write=False)
 def issue_report(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> IssuedView:
     """Issues the report of a visit whose final review is done."""
-    issued = service.issue(db, service.visit_of(db, visit_no))
+    issued = service.issue_off_turn(db, service.visit_of(db, visit_no))
     return IssuedView(issued.number, issued.missing_characters)
 
 

@@ -35,4 +35,5 @@ module = Module(
     menu=(MenuEntry("报告", "/reports", "reporting.read", "report-medical", 60),),
     invariants=verify.INVARIANTS,
     set_up=sealing.make_material,
+    warm=sealing.warm,
 )

@@ -78,6 +78,12 @@ def fonts_of(house: House) -> Fonts:
     return found
 
 
+def warm(house: House) -> None:
+    """Loads fonts and seal at the server's start, so that the first report does not wait for them."""
+    fonts_of(house)
+    seal_of(house)
+
+
 def drawn(house: House, document: Document, at: datetime) -> Drawn:
     """The document on paper, without the seal: the same document and moment give the same bytes."""
     signatures = [each for block in document.blocks if isinstance(block, Signatures) for each in block.signatures]

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from exam.kit import audit
 from exam.kit.db import insert_rows
-from exam.kit.errors import NotFound, Refused
+from exam.kit.errors import NotFound, Refused, Stale
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
 from exam.visits import service as visits
@@ -60,6 +60,7 @@ class Prepared(msgspec.Struct, frozen=True):
     review_version: int
     manifest: tuple[RecordVersion, ...]
     files: tuple[tuple[ReportKind, Document, sealing.Sealed], ...]
+    review_digest: str = ""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -177,10 +178,27 @@ def issue(db: Session, visit_id: UUID) -> Issued:
     return record(db, prepare(db, visit_id))
 
 
-def prepare(db: Session, visit_id: UUID) -> Prepared:
+def issue_off_turn(db: Session, visit_id: UUID) -> Issued:
+    """As `issue`, for a read unit: draws and seals while no writer waits, then records in a write unit of its own.
+
+    The record refuses what changed in between, so that what was drawn is what is issued.
+    """
+    house = house_of(db)
+    prepared = prepare(db, visit_id, lock=False)
+    with house.unit(actor_of(db)) as later:
+        later.info.update({name: db.info[name] for name in ("act", "terminal", "correlation") if name in db.info})
+        visits.get_row(later, visit_id, lock=True)
+        sources = _sources(later, visit_id)
+        digest_now = sources.review.digest if sources.review else ""
+        if (sources.number, sources.manifest, digest_now) != (prepared.number, prepared.manifest, prepared.review_digest):
+            raise Stale("生成报告期间结果或结论有变化", "请刷新后重新发布")
+        return record(later, prepared)
+
+
+def prepare(db: Session, visit_id: UUID, *, lock: bool = True) -> Prepared:
     """Draws and seals the next version. Everything that can be refused is refused here, before anything is written."""
     house = house_of(db)
-    visits.get_row(db, visit_id, lock=True)
+    visits.get_row(db, visit_id, lock=lock)
     rules.require_issue(visits.state_of(db, visit_id))
     sources = _sources(db, visit_id)
     review = sources.review
@@ -190,7 +208,10 @@ def prepare(db: Session, visit_id: UUID) -> Prepared:
     signed_at = house.clock.now().replace(microsecond=0)
     documents = ((ReportKind.MAIN, compose(found.report)), (ReportKind.SUPPLEMENT, compose_supplement(found.report)))
     files = tuple((kind, one, sealing.sealed(house, one, signed_at)) for kind, one in documents if one is not None)
-    return Prepared(visit_id, sources.number, signed_at, review.version if review else 0, sources.manifest, files)
+    return Prepared(
+        visit_id, sources.number, signed_at, review.version if review else 0, sources.manifest, files,
+        review.digest if review else "",
+    )  # fmt: skip
 
 
 def record(db: Session, prepared: Prepared) -> Issued:

@@ -81,6 +81,7 @@ class Module:
     invariants: tuple[Invariant, ...] = ()
     jobs: tuple[Job, ...] = ()
     set_up: Callable[..., None] | None = None
+    warm: Callable[[Any], None] | None = None
     demo: Callable[..., None] | None = None
 
 

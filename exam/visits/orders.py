@@ -106,8 +106,8 @@ def remove_all(db: Session, visit_id: UUID, reason: str) -> None:
     visit = visits.get_row(db, visit_id, lock=True)
     kept = [line for line in lines(db, visit_id) if line.state != LineState.REMOVED]
     for line in kept:
-        if line.state in (LineState.REFUSED, LineState.POSTPONED):
-            undo_progress(db, visit, line.id, (Progress.REFUSED, Progress.POSTPONED), reason)
+        if line.state in _PUT_OFF:
+            _take_up_again(db, visit, line.id, reason)
         _move(db, visit, line.id, Progress.REMOVED, reason)
     visits.refresh(db, visit)
     announce(db, OrderChanged(visit.id, visit.site, removed=tuple(line.id for line in kept)))
@@ -141,22 +141,27 @@ def resume(db: Session, visit_id: UUID, line_id: UUID, reason: str) -> None:
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_open_for_orders(visits.state_of(db, visit_id))
     audit.note(db, "visits.resume", subject=f"visit:{visit.visit_no}", reason=reason)
-    undo_progress(db, visit, line_id, (Progress.REFUSED, Progress.POSTPONED), reason)
+    _take_up_again(db, visit, line_id, reason)
     visits.refresh(db, visit)
 
 
+_PUT_OFF = (LineState.REFUSED, LineState.POSTPONED)
+
+
+def _take_up_again(db: Session, visit: Visit, line_id: UUID, reason: str) -> None:
+    """Undoes a refusal and the postponement that may be under it, so that the line is pending."""
+    undo_progress(db, visit, line_id, (Progress.REFUSED, Progress.POSTPONED), reason)
+    while db.get_one(LineBoard, line_id).state in _PUT_OFF:
+        undo_progress(db, visit, line_id, (Progress.REFUSED, Progress.POSTPONED), reason)
+
+
 def progress(db: Session, visit_id: UUID, line_ids: Iterable[UUID], kind: Progress, reason: str = "") -> None:
-    """Departments write what was done: `started`, `resulted`, `confirmed`. A line that has the fact already is left alone."""
+    """Departments write what was done: `started`, `resulted`, `confirmed`. A line that cannot go there now is left alone."""
     visit = visits.get_row(db, visit_id, lock=True)
     wanted = set(line_ids)
     for line in lines(db, visit_id):
-        if line.id not in wanted or line.state.value == kind.value:
-            continue
-        if kind == Progress.CONFIRMED and line.state != LineState.RESULTED:
-            continue
-        if kind == Progress.RESULTED and line.state in (LineState.CONFIRMED, LineState.REFUSED, LineState.REMOVED):
-            continue
-        _write(db, visit, line.id, kind, reason)
+        if line.id in wanted and rules.LINE.may(line.state, kind.value):
+            _write(db, visit, line.id, kind, reason)
     visits.refresh(db, visit)
 
 
@@ -204,6 +209,5 @@ def _write(
     facts = db.scalars(select(LineProgress).where(LineProgress.line_id == line_id).order_by(LineProgress.id)).all()
     board = db.get_one(LineBoard, line_id)
     board.state = rules.line_state(facts)
-    board.reason = reason if undoes is None and kind in (Progress.REFUSED, Progress.POSTPONED, Progress.REMOVED) else ""
-    board.due_on = due_on
+    board.reason, board.due_on = rules.line_words(facts)
     announce(db, LineProgressed(visit.id, visit.site, line_id, kind, undone=undoes is not None))

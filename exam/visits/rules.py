@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Protocol
+from datetime import date, datetime
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -106,6 +106,7 @@ _HIGHEST_FIRST = (
 )
 
 _UNDERWAY = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
+_WITH_REASON = frozenset({Progress.REFUSED, Progress.POSTPONED, Progress.REMOVED})
 _SETTLED = frozenset({LineState.CONFIRMED, LineState.REFUSED, LineState.REMOVED, LineState.POSTPONED})
 
 
@@ -116,6 +117,16 @@ class Fact(Protocol):
     kind: str
     undoes: UUID | None
     at: datetime
+
+
+class LineFact(Fact, Protocol):
+    """A progress fact, with its reason and until when a line is postponed."""
+
+    reason: str
+    due_on: date | None
+
+
+F = TypeVar("F", bound=Fact)
 
 
 class BoardTimes(msgspec.Struct, frozen=True):
@@ -130,7 +141,7 @@ class BoardTimes(msgspec.Struct, frozen=True):
     report_issued_at: datetime | None
 
 
-def standing(facts: Iterable[Fact]) -> list[Fact]:
+def standing(facts: Iterable[F]) -> list[F]:
     """The facts that hold: in order, without the undone ones and the undoings themselves."""
     listed = list(facts)
     undone = {fact.undoes for fact in listed if fact.undoes is not None}
@@ -144,6 +155,14 @@ def line_state(facts: Iterable[Fact]) -> LineState:
         if fact.kind != Progress.PLANNED:
             state = LineState(fact.kind)
     return state
+
+
+def line_words(facts: Iterable[LineFact]) -> tuple[str, date | None]:
+    """Why a line is refused, postponed or removed, and until when it is postponed; nothing for any other state."""
+    last = next((fact for fact in reversed(standing(facts)) if fact.kind != Progress.PLANNED), None)
+    if last is None or last.kind not in _WITH_REASON:
+        return "", None
+    return last.reason, last.due_on if last.kind == Progress.POSTPONED else None
 
 
 def tube_state(facts: Iterable[Fact]) -> TubeEvent:

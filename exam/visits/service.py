@@ -157,10 +157,25 @@ def order_groups(
 def get_row(db: Session, visit_id: UUID, *, lock: bool = False) -> Visit:
     """The visit's row, of the actor's own site; another site's is not found. `lock` holds it until the transaction ends."""
     statement = select(Visit).where(Visit.id == visit_id, Visit.site == actor_of(db).site)
-    visit = db.execute(statement.with_for_update() if lock else statement).scalar()
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    visit = db.execute(statement).scalar()
     if visit is None:
         raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
+    if lock:
+        _forget_what_was_read_before(db, visit_id)
     return visit
+
+
+def _forget_what_was_read_before(db: Session, visit_id: UUID) -> None:
+    """At the first lock of a unit: whoever held it before us may have changed what this unit read without it."""
+    held: set[UUID] = db.info.setdefault("locked_visits", set())
+    if visit_id in held:
+        return
+    held.add(visit_id)
+    for row in list(db.identity_map.values()):
+        if isinstance(row, (VisitBoard, LineBoard)) and row.visit_id == visit_id:
+            db.expire(row)
 
 
 def find_id(db: Session, number: str) -> UUID:

@@ -16,7 +16,7 @@ from exam.kit.errors import NotFound, Refused
 from exam.kit.house import actor_of, house_of
 from exam.visits import orders, rules
 from exam.visits import service as visits
-from exam.visits.facts import LineState, Progress, TubeCard, TubeEvent
+from exam.visits.facts import LineState, Progress, TubeCard, TubeEvent, VisitState
 from exam.visits.models import LineBoard, OrderLineRow, TubeFact, TubeLine, TubeRow, Visit, VisitBoard
 
 
@@ -118,6 +118,10 @@ def collect(db: Session, visit_id: UUID, barcode: str) -> TubeCard:
     if state == TubeEvent.COLLECTED:
         return next(tube for tube in of_visit(db, visit_id) if tube.id == row.id)
     rules.TUBE.move(state, TubeEvent.COLLECTED, "采集")
+    if board.state == VisitState.CANCELLED:
+        raise Refused("visits.cancelled", "该体检单已取消,不能采样", "请受检者到前台核对", "barcode")
+    if row.id in idle(db, visit_id):
+        raise Refused("visits.tube_not_needed", "该管的项目均已拒检或退项,无需采集", "请勿采集该管,并废弃标签", "barcode")
     insert_rows(db, TubeFact, [_fact(db, row.id, visit_id, TubeEvent.COLLECTED, "")])
     board.blood_drawn_at = blood_drawn_at(db, visit_id)
     audit.note(db, "visits.collect", subject=f"visit:{visit.visit_no}")
@@ -128,6 +132,7 @@ def collect(db: Session, visit_id: UUID, barcode: str) -> TubeCard:
 
 
 _DRAWABLE = (LineState.PENDING, LineState.POSTPONED)
+_EXAMINED = (LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED)
 
 
 def undo_collect(db: Session, visit_id: UUID, barcode: str, reason: str) -> None:
@@ -139,12 +144,15 @@ def undo_collect(db: Session, visit_id: UUID, barcode: str, reason: str) -> None
     facts = db.scalars(select(TubeFact).where(TubeFact.tube_id == row.id).order_by(TubeFact.id)).all()
     if rules.tube_state(facts) != TubeEvent.COLLECTED:
         raise Refused("visits.not_collected", "该试管未采集或已送出,不能撤销", "已送出的标本请在检验科退回")
+    line_ids = db.scalars(select(TubeLine.line_id).where(TubeLine.tube_id == row.id)).all()
+    examined = next((line for line in orders.lines(db, visit_id) if line.id in line_ids and line.state in _EXAMINED), None)
+    if examined is not None:
+        text = f"“{examined.name}”已有结果,不能撤销采集"
+        raise Refused("visits.tube_in_use", text, "请先由检验科撤销审核并清空该项结果", "barcode")
     last = next(fact for fact in reversed(rules.standing(facts)) if fact.kind == TubeEvent.COLLECTED)
     insert_rows(db, TubeFact, [_fact(db, row.id, visit_id, TubeEvent.COLLECTED, reason, undoes=last.id)])
     audit.note(db, "visits.undo_collect", subject=f"visit:{visit.visit_no}", reason=reason)
-    orders.withdraw(
-        db, visit_id, db.scalars(select(TubeLine.line_id).where(TubeLine.tube_id == row.id)).all(), (Progress.SAMPLED,), reason
-    )
+    orders.withdraw(db, visit_id, line_ids, (Progress.SAMPLED,), reason)
     board = db.get_one(VisitBoard, visit_id)
     board.blood_drawn_at = blood_drawn_at(db, visit_id)
 
@@ -155,7 +163,7 @@ def blood_drawn_at(db: Session, visit_id: UUID) -> datetime | None:
     facts = db.scalars(select(TubeFact).where(TubeFact.visit_id == visit_id).order_by(TubeFact.id)).all()
     drawn: list[datetime] = [
         fact.at for fact in rules.standing(facts)
-        if fact.kind == TubeEvent.COLLECTED and fact.tube_id in blood  # type: ignore[attr-defined]
+        if fact.kind == TubeEvent.COLLECTED and fact.tube_id in blood
     ]  # fmt: skip
     return min(drawn, default=None)
 

@@ -47,6 +47,8 @@ def projections(db: Session) -> Iterator[str]:
         states.setdefault(board.visit_id, []).append(state)
         if board.state != state:
             yield f"line {board.line_id}: the board says {board.state}, the facts say {state.value}"
+        if (board.reason, board.due_on) != rules.line_words(progress.get(board.line_id, ())):
+            yield f"line {board.line_id}: reason or due day differs between board and facts"
     for board in db.execute(select(VisitBoard.__table__).execution_options(yield_per=5000)):
         own = milestones.get(board.visit_id, [])
         stands = rules.visit_state(own, states.get(board.visit_id, ()))
@@ -57,7 +59,7 @@ def projections(db: Session) -> Iterator[str]:
                 yield f"visit {board.visit_id}: {field.name} differs between board and facts"
         drawn = [
             fact.at for fact in rules.standing(tube_facts.get(board.visit_id, ()))
-            if fact.kind == TubeEvent.COLLECTED and fact.tube_id in blood  # type: ignore[attr-defined]
+            if fact.kind == TubeEvent.COLLECTED and fact.tube_id in blood
         ]  # fmt: skip
         if board.blood_drawn_at != min(drawn, default=None):
             yield f"visit {board.visit_id}: blood_drawn_at differs between board and facts"

@@ -62,3 +62,24 @@ def test_a_correction_from_outside_marks_the_report_and_needs_new_signatures(hou
         service.recall(db, visit_id, "甘油三酯更正")
     with pytest.raises(Refused, match=r"reporting\.signed_before"), house.unit(chief) as db:
         service.issue(db, visit_id)
+
+
+def test_a_report_drawn_beside_the_writers_is_refused_when_something_changed_meanwhile(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit_id = finalized(house)
+    chief = actor_named(house, "zhao")
+    real = service.sealing.sealed
+
+    def slowly(*given: object) -> object:
+        monkeypatch.setattr(service.sealing, "sealed", real)
+        with house.unit(system_actor("01")) as db:
+            results.receive(db, visit_id, "LAB", [DeliveredValue("TG", "5.90", "mmol/L")], reason="检验系统更正")
+        return real(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(service.sealing, "sealed", slowly)
+    with pytest.raises(Refused, match="stale"), house.unit(chief, write=False) as db:
+        service.issue_off_turn(db, visit_id)
+    with house.unit(chief, write=False) as db:
+        assert service.versions(db, visit_id) == ()
+    assert breaches(house) == []
