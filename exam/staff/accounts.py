@@ -59,6 +59,7 @@ def create(db: Session, new: NewAccount) -> tuple[UUID, str]:
         raise Refused("staff.name", "姓名不能为空且不超过 50 字", "请填写姓名", "name")
     if new.kind not in KIND_NAMES:
         raise Refused("staff.kind", "账号类型无效", "请从列表中选择", "kind")
+    _refuse_other_administrator(db, new.kind)
     if new.title and new.title not in rules.TITLES:
         raise Refused("staff.title", f"没有职称“{new.title[:20]}”", "请从列表中选择职称", "title")
     if db.scalar(select(Staff.id).where(Staff.login == login)):
@@ -78,6 +79,16 @@ def create(db: Session, new: NewAccount) -> tuple[UUID, str]:
     return staff_id, first
 
 
+def _refuse_other_administrator(db: Session, kind: str) -> None:
+    """The system administrator neither makes, takes over nor silences the two others: that is done on the server."""
+    if kind in _OTHERS and actor_of(db).staff_id is not None:
+        text = f"{KIND_NAMES[kind]}的账号不能由系统管理员操作"
+        raise Refused("staff.other_administrator", text, "三权分立,请在服务器上用 exam staff 命令办理", "kind")
+
+
+_OTHERS = ("security", "audit")
+
+
 def first_password(db: Session) -> str:
     """A random one-time password: 16 characters, easy to read aloud."""
     alphabet = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -89,6 +100,7 @@ def first_password(db: Session) -> str:
 def reset_password(db: Session, staff_id: UUID) -> str:
     """A new random first password; every session of the account ends."""
     staff = get(db, staff_id)
+    _refuse_other_administrator(db, staff.kind)
     first = first_password(db)
     expires_at = house_of(db).clock.now() + timedelta(hours=FIRST_PASSWORD_HOURS)
     set_password(db, staff, first, must_change=True, expires_at=expires_at)
@@ -101,6 +113,7 @@ def reset_second_factor(db: Session, staff_id: UUID) -> str:
     """A new TOTP secret for an account; returns the `otpauth:` address to show once."""
     house = house_of(db)
     staff = get(db, staff_id)
+    _refuse_other_administrator(db, staff.kind)
     secret = rules.totp_secret(house.random.token_bytes(rules.TOTP_SECRET_BYTES))
     staff.totp_secret = house.cipher.seal(secret, f"exam_staff.totp_secret:{staff.id}")
     end_sessions(db, staff.id)
@@ -122,6 +135,7 @@ def set_active(db: Session, staff_id: UUID, active: bool) -> None:
     staff = get(db, staff_id)
     if staff.id == actor_of(db).staff_id:
         raise Refused("staff.own_account", "不能停用自己的账号", "请由另一位管理员操作")
+    _refuse_other_administrator(db, staff.kind)
     staff.active = active
     end_sessions(db, staff.id)
     audit.note(db, "staff.enable" if active else "staff.disable", subject=f"staff:{staff.login}")

@@ -68,7 +68,9 @@ class Done(msgspec.Struct):
 @web.post("/api/sign-in", may=auth.OPEN)
 def sign_in(request: AnyRequest, db: web.Db, data: JSONBody[SignInBody]) -> Response[SignedInAnswer]:
     """Opens a session. `db` stays untouched: the service opens its own units of work."""
-    made = service.sign_in(house_of(db), data.login, data.password, data.code, db.info["terminal"])
+    made = service.sign_in(
+        house_of(db), data.login, data.password, data.code, db.info["terminal"], request.cookies.get(auth.COOKIE, "")
+    )
     response = Response(SignedInAnswer(made.csrf, made.name, made.must_change_password))
     set_session_cookie(response, made.token)
     return response

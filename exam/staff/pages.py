@@ -51,7 +51,9 @@ def show_sign_in(request: AnyRequest, db: web.Db) -> web.Page:
 def sign_in(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """Opens a session under a new token. `db` stays untouched: the service opens its own units of work."""
     form = SignInForm(**{name: str(data.get(name, "")) for name in ("login", "password", "code")})
-    signed_in = service.sign_in(house_of(db), form.login, form.password, form.code, db.info["terminal"])
+    signed_in = service.sign_in(
+        house_of(db), form.login, form.password, form.code, db.info["terminal"], request.cookies.get(auth.COOKIE, "")
+    )
     response = web.back_to(db, auth.CHANGE_PASSWORD_URL if signed_in.must_change_password else "/")
     set_session_cookie(response, signed_in.token)
     return response

@@ -39,10 +39,11 @@ class SignedIn(msgspec.Struct, frozen=True):
     must_change_password: bool
 
 
-def sign_in(house: House, login: str, password: str, code: str, terminal: str) -> SignedIn:
+def sign_in(house: House, login: str, password: str, code: str, terminal: str, replaces: str = "") -> SignedIn:
     """Checks name, password and, for administrators, the second factor, and opens a session with a new id.
 
-    The password is hashed outside any transaction. Failures count against the name and against the address.
+    The password is hashed outside any transaction. Failures count against the name and against the address. `replaces` is
+    the token of the session that this browser carried so far; it ends.
     """
     name = rules.normalise_login(login)[:100]
     if not name or not password or len(password) > 256:
@@ -52,20 +53,17 @@ def sign_in(house: House, login: str, password: str, code: str, terminal: str) -
         staff = db.scalar(select(Staff).where(Staff.login == name))
         if staff is not None:
             db.expunge(staff)  # what was read stays readable after this unit
-        for subject in (f"login:{name}", f"address:{terminal}"):
-            limits = rules.LOCK_LIMITS if subject.startswith("login:") else rules.LockLimits(failures=50)
-            since = now - timedelta(hours=1)
-            failures = db.scalars(
-                select(SignInFailure.at).where(SignInFailure.subject == subject, SignInFailure.at >= since)
-            ).all()
-            if rules.locked_until(failures, now, limits):
-                raise Refused("auth.locked", "登录失败次数过多,账号已临时锁定", "请 15 分钟后再试,或联系系统管理员", "login")
+        _require_unlocked(db, name, terminal, now)
     is_same = _is_password(staff.password_hash if staff else _unknown_hash(house), password)
     is_right = is_same and staff is not None and staff.active
     if is_right and staff and staff.password_must_change and staff.password_expires_at and staff.password_expires_at < now:
         is_right = False
     with house.unit(None) as db:
         db.info["terminal"] = terminal
+        if staff is not None:
+            # Guesses that were sent side by side take turns here, and those behind the fifth wrong one count for nothing.
+            db.execute(select(Staff.id).where(Staff.id == staff.id).with_for_update(key_share=True))
+            _require_unlocked(db, name, terminal, now)
         if is_right and staff is not None and staff.kind != "staff":
             is_right = _use_code(db, house, staff, code)
         if not is_right:
@@ -75,6 +73,8 @@ def sign_in(house: House, login: str, password: str, code: str, terminal: str) -
         else:
             assert staff is not None
             db.execute(delete(SignInFailure).where(SignInFailure.subject == f"login:{name}"))
+            if replaces:
+                db.execute(delete(SignIn).where(SignIn.token_hash == _token_hash(replaces)))
             token = open_session(db, staff.id, terminal)
             db.info["actor"] = Actor(staff_id=staff.id, login=staff.login, name=staff.name, site=staff.site)
             audit.note(db, "auth.sign_in", subject=f"staff:{staff.login}")
@@ -82,6 +82,15 @@ def sign_in(house: House, login: str, password: str, code: str, terminal: str) -
         raise Refused("auth.sign_in_failed", FAILED_TEXT, FAILED_HINT, "login")
     csrf = auth.csrf_token(house.keys["tokens"], _token_hash(token))
     return SignedIn(token, csrf, staff.name, _must_change(house, staff))
+
+
+def _require_unlocked(db: Session, name: str, terminal: str, now: datetime) -> None:
+    for subject in (f"login:{name}", f"address:{terminal}"):
+        limits = rules.LOCK_LIMITS if subject.startswith("login:") else rules.LockLimits(failures=50)
+        lately = SignInFailure.at >= now - timedelta(hours=1)
+        failures = db.scalars(select(SignInFailure.at).where(SignInFailure.subject == subject, lately)).all()
+        if rules.locked_until(failures, now, limits):
+            raise Refused("auth.locked", "登录失败次数过多,账号已临时锁定", "请 15 分钟后再试,或联系系统管理员", "login")
 
 
 def _unknown_hash(house: House) -> str:
@@ -104,6 +113,8 @@ def open_session(db: Session, staff_id: UUID, terminal: str) -> str:
     house = house_of(db)
     token = base64.urlsafe_b64encode(house.random.token_bytes(32)).decode().rstrip("=")
     now = house.clock.now()
+    is_over = SignIn.created_at < now - session_limits(house).absolute
+    db.execute(delete(SignIn).where(SignIn.staff_id == staff_id, is_over))  # or dead ones would pile up for ever
     db.execute(
         insert(SignIn).values(
             token_hash=_token_hash(token), staff_id=staff_id, created_at=now, last_seen_at=now, terminal=terminal,
@@ -139,7 +150,15 @@ _SESSION = (
     .join(Staff, Staff.id == SignIn.staff_id)
     .where(SignIn.token_hash == bindparam("hash"))
 )  # fmt: skip
-_TOUCH = update(SignIn).where(SignIn.token_hash == bindparam("hash")).values(last_seen_at=bindparam("now"))
+# Many sessions are touched in one transaction; a row that somebody else holds is passed over, so that no two ever wait
+# for each other.
+_FREE = select(SignIn.token_hash).where(SignIn.token_hash == bindparam("hash")).with_for_update(skip_locked=True)
+_TOUCH = (
+    update(SignIn)
+    .where(SignIn.token_hash.in_(_FREE))
+    .values(last_seen_at=bindparam("now"))
+    .execution_options(synchronize_session=False)
+)
 
 
 def authenticate(db: Session, token: str) -> Actor:
@@ -339,11 +358,11 @@ def open_signing_window(house: House, actor: Actor, code: str, terminal: str) ->
     subject = f"code:{actor.login}"
     with house.unit(actor) as db:
         db.info["terminal"] = terminal
+        staff = db.get_one(Staff, actor.staff_id, with_for_update={"key_share": True})  # side by side they take turns
         lately = SignInFailure.at >= now - timedelta(hours=1)
         failures = db.scalars(select(SignInFailure.at).where(SignInFailure.subject == subject, lately)).all()
         if rules.locked_until(failures, now):
             raise Refused("auth.locked", "动态码错误次数过多,签名已临时锁定", "请 15 分钟后再试", "code")
-        staff = db.get_one(Staff, actor.staff_id)
         is_right = _use_code(db, house, staff, code)
         minutes, left = signing_limits(house)
         until = now + timedelta(minutes=minutes)

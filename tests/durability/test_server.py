@@ -1,4 +1,4 @@
-"""The real server, killed with -9 while desks sign in over HTTP: every session it acknowledged is open after the restart."""
+"""The real server, killed with -9 while desks register people over HTTP: all that it acknowledged is there afterwards."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from datetime import date
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ import pytest
 
 from exam import commands
 from exam.backup_chain import folders
+from rehearsal.cast import invent
 from tests.durability.test_kills import home, opened
 from tests.fixtures.houses import PASSWORD
 
@@ -48,42 +50,59 @@ def ready(client: httpx.Client, server: subprocess.Popen[str]) -> None:
     raise AssertionError("the server did not answer within 30 s")
 
 
-def test_every_session_a_killed_server_acknowledged_is_still_open(home: Path, tmp_path: Path) -> None:
+class Desk:
+    """A reception desk over HTTP: signs in, then registers one invented person after another until the server is gone."""
+
+    def __init__(self, address: str, seed: str) -> None:
+        self.address = address
+        self.seed = seed
+        self.cookies: list[str] = []
+        self.visits: list[str] = []
+
+    def work(self) -> None:
+        with httpx.Client(base_url=self.address, headers={"origin": self.address}, timeout=30) as client:
+            try:
+                answer = client.post("/api/sign-in", json={"login": "lin", "password": PASSWORD})
+                assert answer.status_code == 200, answer.text
+                self.cookies.append(answer.headers["set-cookie"].split(";")[0])
+                own = {"cookie": self.cookies[-1], "x-csrf-token": answer.json()["csrf"]}
+                for person in invent(f"{self.seed}-{len(self.visits)}", date(2026, 11, 21), 10_000):
+                    body = {"name": person.name, "id_no": person.id_no, "package": "P01" if person.package == "P01" else "P02"}
+                    answer = client.post("/api/visits", json=body, headers=own)
+                    assert answer.status_code == 201, answer.text
+                    self.visits.append(answer.json()["visit_no"])
+            except httpx.TransportError:
+                return  # killed in the middle: not acknowledged
+
+
+def test_everything_a_killed_server_acknowledged_is_there_after_the_restart(home: Path, tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     dice = random.Random(SEED)
     copies = tmp_path / "copies"
     address = f"http://127.0.0.1:{port}"
-    cookies: list[str] = []
-    lock = threading.Lock()
-
-    def sign_in(login: str) -> None:
-        with httpx.Client(base_url=address, headers={"origin": address}, timeout=30) as client:
-            try:
-                while True:
-                    answer = client.post("/api/sign-in", json={"login": login, "password": PASSWORD})
-                    assert answer.status_code == 200, answer.text
-                    with lock:
-                        cookies.append(answer.headers["set-cookie"].split(";")[0])
-            except httpx.TransportError:
-                return  # killed in the middle: not acknowledged
-
+    desks = [Desk(address, "one"), Desk(address, "two")]
     for _ in range(KILLS):
         server = start(home, copies, port)
         with httpx.Client(base_url=address, timeout=30) as client:
             ready(client, server)
-            for cookie in cookies:
-                assert client.get("/api/me", headers={"cookie": cookie}).status_code == 200, "an acknowledged session is gone"
-        desks = [threading.Thread(target=sign_in, args=(login,)) for login in ("lin", "wu")]
-        for desk in desks:
-            desk.start()
-        threading.Event().wait(dice.uniform(0.3, 1.2))
+            for desk in desks:
+                for cookie in desk.cookies:
+                    assert client.get("/api/me", headers={"cookie": cookie}).status_code == 200, "a session is gone"
+                for visit_no in desk.visits:
+                    answer = client.get(f"/api/visits/{visit_no}", headers={"cookie": desk.cookies[-1]})
+                    assert answer.status_code == 200, f"the acknowledged visit {visit_no} is gone"
+        threads = [threading.Thread(target=desk.work) for desk in desks]
+        for thread in threads:
+            thread.start()
+        threading.Event().wait(dice.uniform(0.6, 1.6))
         server.send_signal(signal.SIGKILL)
         server.communicate()
-        for desk in desks:
-            desk.join()
-    assert cookies
+        for thread in threads:
+            thread.join()
+    numbers = [visit_no for desk in desks for visit_no in desk.visits]
+    assert len(numbers) > 10 and len(set(numbers)) == len(numbers)
     house = opened(home)
     assert [(name, breaches) for name, breaches in commands.breaches_of(house) if breaches] == []
     house.engine.dispose()
