@@ -107,7 +107,7 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     if made:
         print(f"演示人员(密码均为 {password} ,仅显示这一次,另存于 {settings.data / 'demo-password'}):")
         for login, name, title, has_code in made:
-            print(f"  {login:10} {name} {title}{'  (动态码: exam staff code ' + login + ')' if has_code else ''}")
+            print(f"  {login:10} {name} {title}{'  (动态码: .venv/bin/exam staff code ' + login + ')' if has_code else ''}")
     if not has_day:
         print(f"生成今天({today})的 {len(DEMO_STAGES)} 个体检…", flush=True)
         watch = Stopwatch()

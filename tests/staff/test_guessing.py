@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -65,9 +66,7 @@ def test_a_right_password_among_the_guesses_behind_the_lock_opens_nothing(house:
     def others_meanwhile(stored: str, password: str) -> bool:
         with house.unit(None) as db:
             for _ in range(5):
-                db.add(
-                    SignInFailure(id=house.ids.new(), subject="login:lin", at=house.clock.now(), reason="password")
-                )  # fmt: skip
+                db.add(SignInFailure(id=house.ids.new(), subject="login:lin", at=house.clock.now(), reason="password"))
         return plain(stored, password)
 
     monkeypatch.setattr(service, "_is_password", others_meanwhile)
@@ -86,7 +85,7 @@ def test_one_code_at_two_desks_opens_one_window(house: House, acting: Acting) ->
     one, two = acting("he"), acting("he")
     with house.unit(system_actor("01"), write=False) as db:
         code = accounts.present_code(db, "he")
-    found = side_by_side([lambda: service.open_signing_window(house, each, code, "test") for each in (one, two)])
+    found = side_by_side([partial(service.open_signing_window, house, each, code, "test") for each in (one, two)])
     assert sorted(found) == ["auth.code_wrong", "done"]
 
 
@@ -128,7 +127,9 @@ def test_a_touch_passes_over_a_session_that_somebody_holds(house: House, acting:
 
 
 @pytest.mark.parametrize("login", ["security", "audit"])
-@pytest.mark.parametrize("act", [accounts.reset_password, accounts.reset_second_factor, lambda db, it: accounts.set_active(db, it, False)])
+@pytest.mark.parametrize(
+    "act", [accounts.reset_password, accounts.reset_second_factor, lambda db, it: accounts.set_active(db, it, False)]
+)
 def test_the_system_administrator_takes_over_neither_of_the_others(
     house: House, acting: Acting, login: str, act: Callable[[Any, Any], Any]
 ) -> None:

@@ -325,7 +325,7 @@ def test_a_reset_password_ends_every_session(desk: Desks, house: House) -> None:
 
 
 def test_a_new_second_factor_is_shown_as_a_code_that_a_phone_reads(desk: Desks, client: Client, house: House) -> None:
-    answer = desk("system").htmx(f"/staff/accounts/{staff_id(house, 'audit')}/second-factor", {})
+    answer = desk("system").htmx(f"/staff/accounts/{staff_id(house, 'system')}/second-factor", {})
     assert 'src="data:image/svg+xml;base64,' in answer.text
     secret = re.search(r"secret=([A-Z2-7]+)", answer.text)[1]  # type: ignore[index]
     code = rules.totp_code(secret, rules.totp_counter(house.clock.now()))

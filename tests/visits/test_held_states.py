@@ -152,7 +152,7 @@ def test_no_tube_is_collected_for_a_cancelled_visit_or_for_lines_that_were_refus
     with house.unit(lin) as db:
         other = tubes.of_visit(db, visit_id)[1]
         service.cancel(db, visit_id, "不做了")
-    with pytest.raises(Refused, match="visits.cancelled"), house.unit(lin) as db:
+    with pytest.raises(Refused, match=r"visits\.cancelled"), house.unit(lin) as db:
         tubes.collect(db, visit_id, other.barcode)
 
 
@@ -174,7 +174,7 @@ def test_who_waited_for_a_visit_sees_what_was_changed_meanwhile(postgresql: Hous
     """One desk has the visit on its hands, another moves it to tomorrow; the first may not check in any more."""
     lin, qin = acting("lin"), acting("qin")
     visit_id = registered(postgresql, lin)
-    with pytest.raises(Refused, match="exam_day|day"), postgresql.unit(lin) as db:
+    with pytest.raises(Refused, match=r"registration\."), postgresql.unit(lin) as db:
         held = visits.get_row(db, visit_id)
         with postgresql.unit(qin) as other:
             service.rebook(other, visit_id, TODAY + timedelta(days=1))
@@ -188,7 +188,7 @@ def test_a_line_that_was_drawn_meanwhile_is_not_taken_off(postgresql: House, act
     with postgresql.unit(lin, write=False) as db:
         tube = tubes.of_visit(db, visit_id)[0]
         line = next(each for each in orders.lines(db, visit_id) if each.name in tube.groups)
-    with pytest.raises(Refused, match="line.not_possible"), postgresql.unit(lin) as db:
+    with pytest.raises(Refused, match=r"line\.not_possible"), postgresql.unit(lin) as db:
         seen = db.scalars(select(LineBoard).where(LineBoard.visit_id == visit_id)).all()
         with postgresql.unit(qin) as other:
             tubes.collect(other, visit_id, tube.barcode)
