@@ -150,7 +150,6 @@ class Ground:
                 engine.dispose()
                 with house.engine.connect() as connection:
                     raw = connection.connection.driver_connection
-                    raw.execute("ANALYZE")
                     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             else:
                 with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

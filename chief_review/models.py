@@ -30,6 +30,7 @@ class ReviewRow(Model):
     __table_args__ = (
         CheckConstraint("state in ('open', 'first_signed', 'final')", name="state"),
         Index("ix_chief_review_review_state", "site", "state", "is_rereview"),
+        Index("ix_chief_review_review_again", "is_rereview"),
     )
     __mapper_args__ = {"version_id_col": ver}  # noqa: RUF012
 

@@ -76,7 +76,9 @@ def _tab_condition(tab: QueueTab) -> ColumnElement[bool]:
     if tab is QueueTab.FIRST_SIGNED:
         return VisitBoard.state == VisitState.FIRST_REVIEWED
     if tab is QueueTab.REREVIEW:
-        return ReviewRow.is_rereview.is_(True)
+        # From the few reviews that are marked, not from every visit there ever was.
+        marked = select(ReviewRow.visit_id).where(ReviewRow.is_rereview.is_(True))
+        return VisitBoard.visit_id.in_(marked)
     if tab is QueueTab.RETURNED:
         return VisitBoard.state.in_(_RETURNED) & ReviewRow.visit_id.is_not(None)
     return VisitBoard.state.in_(_FINISHED)

@@ -71,6 +71,6 @@ module = Module(
         Invariant("A2 anchored heads are still there", lambda db: db.info["house"].anchor.breaches(db)),
         *verify.INVARIANTS,
     ),
-    jobs=(Job("anchor", 60, commands.anchor), Job("checkpoint", 5, commands.checkpoint)),
+    jobs=(Job("anchor", 60, commands.anchor), Job("checkpoint", 5, commands.checkpoint), Job("optimize", 3600, commands.optimize)),
     set_up=knowledge.set_up,
 )

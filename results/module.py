@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from exam.kit.module import MenuEntry, Module
 from exam.visits.facts import LineProgressed, MilestoneReached, OrderChanged
-from results import api, pages, service, verify
+from results import api, hot, pages, service, verify
 
 module = Module(
     name="results",
     title="分科录入",
     needs=("exam",),
-    routes=(*pages.routes, *api.routes),
+    routes=(*pages.routes, *api.routes, *hot.routes),
     permissions={
         "results.work_list": "查看科室工作列表",
         "results.read": "查看检查结果",

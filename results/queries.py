@@ -80,7 +80,8 @@ def load(db: Session, visit_id: UUID, department: str | None = None) -> VisitRes
         raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
     visit, board = rows[0][0], rows[0][1]
     wanted = select(Record).where(Record.visit_id == visit_id)
-    held = select(*_VALUES).join(Record, Record.values_id == _VALUES.version_id).where(_VALUES.visit_id == visit_id)
+    # By the record, whose index leads to one version's values; by the value's own visit every old version is read too.
+    held = select(*_VALUES).join(Record, Record.values_id == _VALUES.version_id).where(Record.visit_id == visit_id)
     if department is not None:
         wanted, held = wanted.where(Record.department == department), held.where(Record.department == department)
     records = {record.department: record for record in db.scalars(wanted)}

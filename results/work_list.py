@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import ColumnElement, Subquery, case, func, or_, select
+from sqlalchemy import ColumnElement, Subquery, case, func, select, union_all
 from sqlalchemy.orm import Session
 
 from exam.catalog import service as catalog
@@ -24,26 +24,33 @@ _DONE = (LineState.RESULTED.value, LineState.CONFIRMED.value)
 
 
 def _lines_of(site: str, day: date, department: str | None) -> Subquery:
-    """Per visit and department of a day: lines, lines done, lines skipped. A postponed line counts again on its due day."""
-    is_due_again = (LineBoard.state == LineState.POSTPONED.value) & (LineBoard.due_on == day)
-    statement = (
+    """Per visit and department of a day: lines, lines done, lines skipped. A postponed line counts again on its due day.
+
+    The day's own lines and those due again are two branches, each with an index of its own: an `or` reads the whole table.
+    """
+    here = [LineBoard.site == site] if department is None else [LineBoard.site == site, LineBoard.department == department]
+    columns = (LineBoard.line_id, LineBoard.visit_id, LineBoard.department, LineBoard.state, LineBoard.checked_in_at, LineBoard.due_on)
+    of_day = select(*columns).where(*here, LineBoard.exam_on == day)
+    due_again = select(*columns).where(
+        *here, LineBoard.state == LineState.POSTPONED.value, LineBoard.due_on == day, LineBoard.exam_on != day
+    )
+    board = union_all(of_day, due_again).subquery()
+    is_due_again = (board.c.state == LineState.POSTPONED.value) & (board.c.due_on == day)
+    return (
         select(
-            LineBoard.visit_id,
-            LineBoard.department,
+            board.c.visit_id,
+            board.c.department,
             func.count().label("lines"),
-            func.sum(case((LineBoard.state.in_(_DONE), 1), else_=0)).label("lines_done"),
-            func.sum(case((LineBoard.state.in_(_SKIPPED) & ~is_due_again, 1), else_=0)).label("lines_skipped"),
+            func.sum(case((board.c.state.in_(_DONE), 1), else_=0)).label("lines_done"),
+            func.sum(case((board.c.state.in_(_SKIPPED) & ~is_due_again, 1), else_=0)).label("lines_skipped"),
         )
-        .join(OrderLineRow, OrderLineRow.id == LineBoard.line_id)
+        .join(OrderLineRow, OrderLineRow.id == board.c.line_id)
         .where(
-            LineBoard.site == site, or_(LineBoard.exam_on == day, is_due_again), LineBoard.checked_in_at.is_not(None),
-            LineBoard.state != LineState.REMOVED.value, OrderLineRow.service_only.is_(False),
+            board.c.checked_in_at.is_not(None), board.c.state != LineState.REMOVED.value, OrderLineRow.service_only.is_(False)
         )
-        .group_by(LineBoard.visit_id, LineBoard.department)
-    )  # fmt: skip
-    if department is not None:
-        statement = statement.where(LineBoard.department == department)
-    return statement.subquery()
+        .group_by(board.c.visit_id, board.c.department)
+        .subquery()
+    )
 
 
 def _conditions(lines: Subquery) -> dict[WorkFilter, ColumnElement[bool]]:

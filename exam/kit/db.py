@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     Engine,
+    Insert,
     LargeBinary,
     MetaData,
     Table,
@@ -96,13 +98,19 @@ def row_digest(table: Table, values: dict[str, Any]) -> str:
     return hashlib.sha256(msgspec.json.encode(ordered)).hexdigest()[:16]
 
 
+@functools.cache
+def _prebuilt_insert(table: Table) -> tuple[Insert, tuple[str, ...]]:
+    return insert(table), tuple(column.key for column in table.columns)
+
+
 def insert_rows(db: Session, model: type[Model], rows: Sequence[dict[str, Any]]) -> None:
     """Inserts many rows in one Core statement, and tells the audit about each. Values must name every column."""
     if not rows:
         return
     table: Table = model.__table__  # type: ignore[assignment]
-    complete = [{column.key: row.get(column.key) for column in table.columns} for row in rows]
-    db.execute(insert(table), complete)
+    statement, names = _prebuilt_insert(table)
+    complete = [{name: row.get(name) for name in names} for row in rows]
+    db.execute(statement, complete)
     if model.__audited__:
         changed: list[tuple[str, str, str]] = db.info.setdefault("changed_rows", [])
         keys = [column.key for column in table.primary_key.columns]
@@ -160,7 +168,7 @@ def sqlite_engine(path: Path, key: bytes, turn: Turn) -> Engine:
 
     engine = create_engine(
         "sqlite+pysqlite://", module=dbapi2, creator=connect, poolclass=QueuePool, pool_size=24, max_overflow=40,
-        pool_use_lifo=True, query_cache_size=2000,
+        pool_use_lifo=True, query_cache_size=2000, hide_parameters=True,
     )  # fmt: skip
 
     @event.listens_for(engine, "begin")
@@ -176,4 +184,6 @@ def sqlite_engine(path: Path, key: bytes, turn: Turn) -> Engine:
 
 def postgresql_engine(url: str) -> Engine:
     """The server database, through psycopg 3."""
-    return create_engine(url, pool_size=24, max_overflow=16, pool_pre_ping=False, pool_use_lifo=True, query_cache_size=2000)
+    return create_engine(
+        url, pool_size=24, max_overflow=16, pool_pre_ping=False, pool_use_lifo=True, query_cache_size=2000, hide_parameters=True
+    )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 
 class Refused(Exception):
     """A rule refused something. `code` is `room.reason`, `text` names field and reason and `hint` the remedy, both Chinese."""
@@ -56,3 +58,17 @@ class Stale(Refused):
 
     def __init__(self, text: str = "该内容已被他人修改", hint: str = "请核对最新内容后再保存") -> None:
         super().__init__("kit.stale", text, hint)
+
+
+def trace_of(error: BaseException) -> str:
+    """Where a fault happened and of which kinds it is, without any message: a message may quote a patient's name or number.
+
+    Python's own messages quote what was given (`invalid literal … '4501…'`), and PostgreSQL's quote whole rows.
+    """
+    told: list[str] = []
+    each: BaseException | None = error
+    while each is not None and len(told) < 10:
+        frames = (f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(each.__traceback__))
+        told.append("\n".join((f"{type(each).__module__}.{type(each).__qualname__}", *frames)))
+        each = each.__cause__ or (None if each.__suppress_context__ else each.__context__)
+    return "\n".join(told)

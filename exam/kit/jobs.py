@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exam.kit.db import Model
+from exam.kit.errors import trace_of
 from exam.kit.events import Event, Outbox
 from exam.kit.house import House, system_actor
 
@@ -94,8 +95,8 @@ def run_jobs(house: House) -> None:
                     continue
             try:
                 job.run(house)
-            except Exception:
-                log.exception("job %s.%s failed", module.name, job.name)
+            except Exception as error:
+                log.error("job %s.%s failed\n%s", module.name, job.name, trace_of(error))
 
 
 def _claim_job(db: Session, name: str, now: datetime, every: float) -> bool:
@@ -116,8 +117,8 @@ def work(house: House, stop: threading.Event, pause: float = 1.0) -> None:
             run_jobs(house)
             while deliver(house):
                 pass
-        except Exception:
-            log.exception("worker round failed")
+        except Exception as error:
+            log.error("worker round failed\n%s", trace_of(error))
         house.wake.wait(pause)
         house.wake.clear()
 

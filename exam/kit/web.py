@@ -24,7 +24,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from exam.kit import auth
 from exam.kit.clock import local
-from exam.kit.errors import BadInput, Forbidden, NotFound, NotSignedIn, Refused, Stale
+from exam.kit.errors import BadInput, Forbidden, NotFound, NotSignedIn, Refused, Stale, trace_of
 from exam.kit.house import House, house_of
 from exam.kit.money import yuan
 
@@ -179,7 +179,7 @@ def render(db: Session, template: str, **values: Any) -> str:
 
 def page(db: Session, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> Page:
     """A whole page, or a fragment that htmx swaps in."""
-    return Response(render(db, template, **values), media_type="text/html; charset=utf-8", status_code=status, headers=headers)
+    return Response(render(db, template, **values), media_type="text/html", status_code=status, headers=headers)
 
 
 fragment = page
@@ -310,17 +310,10 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     """A fault of ours: logged with its trace and without any data of the request."""
     if request.url.path.startswith("/static/"):
         return on_http(request, NotFoundException())
-    log.error("fault on %s %s", request.method, request.url.path.split("/")[1:2], exc_info=_without_values(error))
+    log.error("fault on %s %s\n%s", request.method, request.url.path.split("/")[1:2], trace_of(error))
     refused = Refused("kit.fault", "系统内部错误,本次操作未保存", "请重试;如反复出现请联系系统管理员")
     refused.status = 500
     return show_refusal(request, refused)
-
-
-def _without_values(error: Exception) -> Exception:
-    """Database errors carry their parameters in the message; those may be a patient's."""
-    if hasattr(error, "hide_parameters"):
-        error.hide_parameters = True
-    return error
 
 
 def chinese_problem(message: str) -> str:

@@ -71,6 +71,16 @@ class OrganizationFound(msgspec.Struct):
 @web.get("/people", may="people.read")
 def show_people(request: AnyRequest, db: web.Db, q: FromQuery[str] = "") -> web.Page:
     """Files by whole number or phone, last four, name or pinyin by prefix; nothing is listed unasked."""
+    return _found(db, q)
+
+
+@web.post("/people", may="people.read", write=False)
+def find_people(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """As `show_people`, with the words in the body: a typed document number stands in no address and no log."""
+    return _found(db, str(data.get("q", "")))
+
+
+def _found(db: web.Db, q: str) -> web.Page:
     text = q.strip()[:60]
     found = service.search(db, text) if text else []
     names: dict[str, Any] = {"sexes": SEX_NAMES, "kinds": ID_KIND_NAMES}
@@ -132,4 +142,7 @@ def find_organizations(request: AnyRequest, db: web.Db, q: FromQuery[str] = "") 
     return [OrganizationFound(*each) for each in service.organizations(db, q, limit=20)]
 
 
-routes = (show_people, reveal, show_correction, correct, show_organizations, add_organization, find_organizations)
+routes = (
+    show_people, find_people, reveal, show_correction, correct, show_organizations, add_organization,
+    find_organizations,
+)  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import date
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, Uuid, column, exists, or_, select, table
 from sqlalchemy.orm import Session
 
 from exam.kit import audit, masks
@@ -51,9 +51,10 @@ def register(db: Session, new: NewPerson) -> Registration:
     warnings = list(checked.warnings)
     alike = db.scalars(
         select(PersonRow.file_no).where(
-            PersonRow.name == checked.name, PersonRow.birth_on == checked.birth_on, PersonRow.sex == checked.sex
+            PersonRow.name == checked.name, PersonRow.birth_on == checked.birth_on, PersonRow.sex == checked.sex,
+            _is_known_here(actor.site),
         )
-    ).first()
+    ).first()  # fmt: skip
     if alike:
         warnings.append(f"已有同名、同性别、同出生日期的档案 {alike},请核对是否为同一人")
     person_id = house.ids.new()
@@ -99,7 +100,10 @@ def find_by_document(db: Session, kind: IdKind, number: str) -> UUID | None:
     """The person whose document this is, whatever site opened the file; None when it is unknown."""
     if not number:
         return None
-    return db.scalar(select(IdDocument.person_id).where(IdDocument.number_index == _number_index(db, kind, number)))
+    found = db.scalar(select(IdDocument.person_id).where(IdDocument.number_index == _number_index(db, kind, number)))
+    if found is not None:
+        db.info.setdefault("documented_persons", set()).add(found)
+    return found
 
 
 def _refuse_other_person(row: PersonRow, checked: rules.CheckedPerson) -> None:
@@ -139,17 +143,37 @@ def _change_contact(db: Session, row: PersonRow, checked: rules.CheckedPerson) -
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
+# The table of visits, which lies above this room: only its person and site are asked.
+_VISIT = table("exam_visit", column("person_id", Uuid()), column("site"))
+
+
+def _is_known_here(site: str) -> ColumnElement[bool]:
+    """Whether a file was opened at this site, or its person has had a visit here (AT-04)."""
+    return or_(PersonRow.site == site, exists().where(_VISIT.c.person_id == PersonRow.id, _VISIT.c.site == site))
+
+
 def get_row(db: Session, person_id: UUID) -> PersonRow:
-    """The person's row. A person's file is shared by the sites; what they may see of visits is not."""
+    """The person's row, whatever site opened the file; for a room that already knows whom it serves."""
     row = db.get(PersonRow, person_id)
     if row is None:
         raise NotFound("没有找到该受检者", "请核对姓名或证件号")
     return row
 
 
+def _own_row(db: Session, person_id: UUID) -> PersonRow:
+    """The row of a person whom the actor's site knows, or whose document was presented just now; else it is not found."""
+    row = get_row(db, person_id)
+    site = actor_of(db).site
+    if row.site == site or person_id in db.info.get("documented_persons", ()):
+        return row
+    if db.scalar(select(PersonRow.id).where(PersonRow.id == person_id, _is_known_here(site))) is None:
+        raise NotFound("没有找到该受检者", "请核对姓名或证件号")
+    return row
+
+
 def person(db: Session, person_id: UUID) -> Person:
     """A person as screens show one, masked; the reading is audited."""
-    row = get_row(db, person_id)
+    row = _own_row(db, person_id)
     audit.read(db, "people.read", f"person:{row.file_no}")
     return _masked(db, [row])[0]
 
@@ -183,7 +207,7 @@ def reveal(db: Session, person_id: UUID, field: str, reason: str) -> str:
         raise NotFound
     if len(reason.strip()) < 2:
         raise Refused("people.reason_missing", f"查看完整{REVEALABLE[field]}必须填写原因", "请填写查看原因", "reason")
-    row = get_row(db, person_id)
+    row = _own_row(db, person_id)
     audit.read(db, f"people.reveal_{field}", f"person:{row.file_no}", reason.strip()[:200])
     house = house_of(db)
     if field == "id_no":
@@ -194,12 +218,13 @@ def reveal(db: Session, person_id: UUID, field: str, reason: str) -> str:
 
 
 def search(db: Session, text: str) -> list[Person]:
-    """People by what the desk typed: whole document number or phone, last four of either, name or pinyin by prefix."""
+    """People whom this site knows, by what the desk typed: whole document number or phone, last four of either, name or
+    pinyin by prefix."""
     statement = search_statement(db, text)
     if statement is None:
         return []
-    found = select(PersonRow).where(PersonRow.id.in_(statement)).order_by(PersonRow.name, PersonRow.id).limit(MOST_FOUND)
-    return _masked(db, db.scalars(found).all())
+    found = select(PersonRow).where(PersonRow.id.in_(statement), _is_known_here(actor_of(db).site))
+    return _masked(db, db.scalars(found.order_by(PersonRow.name, PersonRow.id).limit(MOST_FOUND)).all())
 
 
 def search_statement(db: Session, text: str) -> Select[UUID] | None:
@@ -238,7 +263,7 @@ def correct(db: Session, person_id: UUID, new: NewPerson, ver: int, reason: str)
     house = house_of(db)
     if not reason.strip():
         raise Refused("people.reason_missing", "更正档案必须填写原因", "请填写更正原因", "reason")
-    row = get_row(db, person_id)
+    row = _own_row(db, person_id)
     if row.ver != ver:
         raise Refused("people.stale", "该档案已被他人修改", "请刷新后核对最新内容再更正")
     document = _document_of(db, person_id)
@@ -306,7 +331,7 @@ class Basics(msgspec.Struct, frozen=True):
 
 def basics(db: Session, person_id: UUID) -> Basics:
     """A person's basics for correcting; the reading is audited."""
-    row = get_row(db, person_id)
+    row = _own_row(db, person_id)
     audit.read(db, "people.read", f"person:{row.file_no}", "更正")
     return Basics(row.id, row.file_no, row.name, row.sex, row.birth_on, row.nation, row.marital, row.organization_id, row.ver)
 

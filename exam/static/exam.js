@@ -4,6 +4,7 @@
 //   data-dialog="id" · data-dialog-close                          opens and closes a native <dialog>
 //   data-back                                                     goes back in the history, if there is one
 //   data-guard (on a form)                                        asks before leaving with unsaved text
+//   data-scrolls                                                  a pane that scrolls by itself: reachable by keyboard
 //   data-auto-print (on any element)                              opens the print window once the page is loaded
 //   HX-Trigger: {"toast": "…"} · cookie `toast` (hex of UTF-8)     short confirmations
 "use strict";
@@ -243,10 +244,10 @@ window.addEventListener("beforeunload", (event) => {
 
 // --- start -----------------------------------------------------------------------------------------------------------
 
-/** A wide table can be scrolled by keyboard once it does not fit. */
+/** A wide table or a pane that scrolls by itself (data-scrolls) can be scrolled by keyboard once it does not fit. */
 function letFramesScroll() {
-  document.querySelectorAll(".table-frame").forEach((frame) => {
-    if (frame.scrollWidth > frame.clientWidth + 1) frame.tabIndex = 0;
+  document.querySelectorAll(".table-frame, [data-scrolls]").forEach((frame) => {
+    if (frame.scrollWidth > frame.clientWidth + 1 || (frame.dataset.scrolls !== undefined && frame.scrollHeight > frame.clientHeight + 1)) frame.tabIndex = 0;
     else frame.removeAttribute("tabindex");
   });
 }

@@ -183,4 +183,7 @@ class LineBoard(Model):
     due_on: Mapped[date | None]
     checked_in_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_exam_line_board_work", "site", "department", "exam_on", "state"),)
+    __table_args__ = (
+        Index("ix_exam_line_board_work", "site", "department", "exam_on", "state"),
+        Index("ix_exam_line_board_due", "site", "state", "due_on"),
+    )

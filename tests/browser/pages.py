@@ -31,7 +31,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "lu": ("/results/ECG/{checked_in}", "/results/USG/{in_exam}", "/results/RAD", "/results/RAD/{sheet_returned}"),
     "nong": ("/results/LAB", "/results/LAB/{sheet_returned}", "/results/LAB/{sections_done}"),
     "he": (
-        "/chief", "/chief?tab=first", "/chief/{in_exam}", "/chief/{sections_done}", "/chief/{first_reviewed}", "/chief/{final}",
+        "/chief", "/chief?tab=first_signed", "/chief?tab=final", "/chief/{in_exam}", "/chief/{sections_done}", "/chief/{first_reviewed}", "/chief/{final}",
         "/chief/{published}", "/staff/signing", "/results/visit/{sections_done}",
     ),
     "zhao": (
@@ -56,8 +56,8 @@ FRAGMENTS: dict[str, tuple[str, ...]] = {
         "/registration/visits/{registered}/lines/{line}/ask/remove", "/registration/visits/{registered}/lines/{line}/ask/postpone",
     ),
     "zhao": ("/reports/{published}/verify/1",),
-    "wu": ("/results/GEN/find?q={checked_in}", "/results/GEN/{checked_in}/news?seen=0"),
-    "he": ("/chief/find?q={sections_done}",),
+    "wu": ("/results/GEN/find?number={checked_in}", "/results/GEN/{checked_in}/news?seen=0"),
+    "he": ("/chief/find?code={sections_done}",),
 }  # fmt: skip
 """Parts of a page that htmx asks for."""
 

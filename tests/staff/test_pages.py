@@ -329,7 +329,7 @@ def test_a_new_second_factor_is_shown_as_a_code_that_a_phone_reads(desk: Desks, 
     assert 'src="data:image/svg+xml;base64,' in answer.text
     secret = re.search(r"secret=([A-Z2-7]+)", answer.text)[1]  # type: ignore[index]
     code = rules.totp_code(secret, rules.totp_counter(house.clock.now()))
-    assert sign_in(client, "audit", code=code).headers["hx-redirect"] == "/"
+    assert sign_in(client, "system", code=code).headers["hx-redirect"] == "/"
 
 
 def test_nobody_disables_the_own_account(desk: Desks, house: House) -> None:

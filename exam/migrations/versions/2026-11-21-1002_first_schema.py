@@ -383,6 +383,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_chief_review_review_visit_id")),
         sa.PrimaryKeyConstraint("visit_id", name=op.f("pk_chief_review_review")),
     )
+    op.create_index("ix_chief_review_review_again", "chief_review_review", ["is_rereview"], unique=False)
     op.create_index("ix_chief_review_review_state", "chief_review_review", ["site", "state", "is_rereview"], unique=False)
     op.create_table(
         "chief_review_signature",
@@ -636,6 +637,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["visit_id"], ["exam_visit.id"], name=op.f("fk_exam_line_board_visit_id")),
         sa.PrimaryKeyConstraint("line_id", name=op.f("pk_exam_line_board")),
     )
+    op.create_index("ix_exam_line_board_due", "exam_line_board", ["site", "state", "due_on"], unique=False)
     op.create_index(op.f("ix_exam_line_board_visit_id"), "exam_line_board", ["visit_id"], unique=False)
     op.create_index("ix_exam_line_board_work", "exam_line_board", ["site", "department", "exam_on", "state"], unique=False)
     op.create_table(
@@ -751,6 +753,7 @@ def downgrade() -> None:
     op.drop_table("exam_line_progress")
     op.drop_index("ix_exam_line_board_work", table_name="exam_line_board")
     op.drop_index(op.f("ix_exam_line_board_visit_id"), table_name="exam_line_board")
+    op.drop_index("ix_exam_line_board_due", table_name="exam_line_board")
     op.drop_table("exam_line_board")
     op.drop_index(op.f("ix_billing_charge_visit_id"), table_name="billing_charge")
     op.drop_table("billing_charge")
@@ -777,6 +780,7 @@ def downgrade() -> None:
     op.drop_table("chief_review_version")
     op.drop_table("chief_review_signature")
     op.drop_index("ix_chief_review_review_state", table_name="chief_review_review")
+    op.drop_index("ix_chief_review_review_again", table_name="chief_review_review")
     op.drop_table("chief_review_review")
     op.drop_index(op.f("ix_billing_window_payment_visit_id"), table_name="billing_window_payment")
     op.drop_table("billing_window_payment")
