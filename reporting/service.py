@@ -37,7 +37,6 @@ from reporting.facts import (
     Verdict,
 )
 from reporting.models import ReportFact, Version
-from reporting.seal import verify as verify_seal
 from reporting.store import store_of
 from results import service as results
 from results.facts import ResultStored
@@ -348,6 +347,8 @@ def check(db: Session, visit_id: UUID, number: int, kind: ReportKind = ReportKin
         content = store_of(house).get(row.pdf_sha256)
     except Refused as refused:
         return Verdict(False, False, refused.text, (("文件与存档一致", False, refused.text),), pdf_sha256=row.pdf_sha256)
+    from reporting.seal import verify as verify_seal
+
     found = verify_seal(content, sealing.trust_roots(house))
     is_same = found.file_digest == row.pdf_sha256 and len(content) == row.pdf_bytes
     shown = rules.REPORT.titles[version.state]

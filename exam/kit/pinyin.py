@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from pypinyin import Style, pinyin
-
 # Readings of a character beyond the fourth are curiosities.
 _READINGS_EACH = 4
 
@@ -30,7 +28,7 @@ def syllables(text: str) -> list[tuple[bool, tuple[str, ...]]]:
         if not _HAN.match(run):
             found.append((False, (run.lower(),)))
             continue
-        usual = pinyin(run, style=Style.NORMAL)
+        usual = _readings_of(run)
         if len(usual) != len(run):
             # Characters unknown to the dictionary come back in one piece: read each by itself.
             usual = [[_all_of(character)[0]] for character in run]
@@ -44,9 +42,17 @@ def merge(first: tuple[str, ...], rest: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*first, *rest]))[:_READINGS_EACH]
 
 
+def _readings_of(text: str, *, every: bool = False) -> list[list[str]]:
+    # The dictionary takes 0.15 s to load: at the first name, not at the server's start.
+    from pypinyin import Style, pinyin
+
+    found: list[list[str]] = pinyin(text, style=Style.NORMAL, heteronym=every)
+    return found
+
+
 @lru_cache(maxsize=10_000)
 def _all_of(character: str) -> tuple[str, ...]:
-    return tuple(pinyin(character, style=Style.NORMAL, heteronym=True)[0])
+    return tuple(_readings_of(character, every=True)[0])
 
 
 def _typed(spellings: tuple[str, ...]) -> list[str]:

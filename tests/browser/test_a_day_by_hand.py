@@ -240,12 +240,12 @@ def test_a_visit_goes_through_the_house_by_keyboard(hands: Callable[[str], Hands
     he.press("F2")
     expect(he.page.locator("#review")).to_have_attribute("data-version", re.compile("[1-9]"))
     sign(he, next_code(house, "he"), "F9")
-    expect(he.page.locator("main")).to_contain_text("已初审")
+    expect(he.page.locator("#toast")).to_contain_text("初审")
 
     zhao = hands("zhao")
     open_review(zhao, visit_no)
     sign(zhao, next_code(house, "zhao"), "F10")
-    expect(zhao.page.locator("main")).to_contain_text("已终审")
+    expect(zhao.page.locator("#toast")).to_contain_text("终审")
 
     zhao.go(f"/reports/{visit_no}")
     zhao.press("F2")
