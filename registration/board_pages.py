@@ -97,7 +97,7 @@ def recognise(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
 @web.post("/registration/without-document", may="registration.register")
 def without_document(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """The form for somebody who has no document with them."""
-    form = read({"id_no": "无", **data}, RecogniseForm)
+    form = read({**data, "id_no": "无"}, RecogniseForm)
     values = walk_in_values(db, Recognised(IdKind.NONE, ""), form)
     return web.page(db, "registration/_walk_in.html", **{**values, "id_no": ""})
 

@@ -68,13 +68,19 @@ def show_catalog(
 ) -> web.Page:  # fmt: skip
     """One kind of entries as they hold on a day, by name, code or pinyin initials."""
     day, text = _day(on, "on", _today(db)), q.strip()[:50]
-    entries = workbook.by_kind(service.catalogue(db, day))[_kind(kind)].values()
+    kinds = workbook.by_kind(service.catalogue(db, day))
+    entries = kinds[_kind(kind)].values()
     found = [each for each in entries if not text or _matches(each, text)]
     pages = max(1, -(-len(found) // PAGE_SIZE))
     at = min(max(page, 1), pages)
     shown = [each for each in COLUMNS[kind] if each.name in LIST_COLUMNS[kind]]
     on_page = found[(at - 1) * PAGE_SIZE : at * PAGE_SIZE]
     rows = [[columns.text_of(each, getattr(entry, each.name)) for each in shown] for entry in on_page]
+    names = {place: kinds[each.options["kind"]] for place, each in enumerate(shown) if each.name in ("department", "tube")}
+    rows = [
+        [f"{text} {names[place][text].name}" if place in names and text in names[place] else text for place, text in enumerate(row)]
+        for row in rows
+    ]
     return web.page(
         db, "exam/catalog_list.html", kind=kind, kinds=SHEETS, q=text, on=day, today=_today(db), shown=shown, rows=rows,
         page=at, pages=pages, total=len(found), may_change=actor_of(db).may("catalog.change"),

@@ -47,32 +47,39 @@ class Outbox(Model):
     __table_args__ = (Index("ix_exam_outbox_due", "state", "due_at"),)
 
 
-def announce(db: Session, event: msgspec.Struct) -> None:
-    """Stores the event, lets every listener act in this transaction (and veto by raising), and queues its deliveries."""
+def announce(db: Session, *events: msgspec.Struct) -> None:
+    """Stores events, lets every listener act in this transaction (and veto by raising), and queues their deliveries.
+
+    Several events of one act are stored together; listeners hear them in order.
+    """
     house = db.info["house"]
     actor = db.info.get("actor")
     now = house.clock.now()
-    row = {
-        "id": house.ids.new(),
-        "kind": type(event).__name__,
-        "site": getattr(event, "site", ""),
-        "visit_id": getattr(event, "visit_id", None),
-        "actor_id": actor.staff_id if actor else None,
-        "at": now,
-        "body": msgspec.json.encode(event).decode(),
-    }
-    insert_rows(db, Event, [row])
-    for listener in house.modules.listeners(type(event)):
-        listener(db, event)
-    deliveries = house.modules.deliveries(type(event))
+    rows = [
+        {
+            "id": house.ids.new(),
+            "kind": type(event).__name__,
+            "site": getattr(event, "site", ""),
+            "visit_id": getattr(event, "visit_id", None),
+            "actor_id": actor.staff_id if actor else None,
+            "at": now,
+            "body": msgspec.json.encode(event).decode(),
+        }
+        for event in events
+    ]
+    insert_rows(db, Event, rows)
+    for event in events:
+        for listener in house.modules.listeners(type(event)):
+            listener(db, event)
     insert_rows(
         db,
         Outbox,
         [
             {"id": house.ids.new(), "event_id": row["id"], "delivery": name, "state": "waiting", "tries": 0, "due_at": now,
              "error": ""}
-            for name, _ in deliveries
+            for row, event in zip(rows, events, strict=True)
+            for name, _ in house.modules.deliveries(type(event))
         ],
     )  # fmt: skip
-    changes: list[Any] = db.info.setdefault("announced", [])
-    changes.append(event)
+    announced: list[Any] = db.info.setdefault("announced", [])
+    announced.extend(events)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -83,8 +84,7 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
         if line.state == LineState.PENDING and any(line.group_code in group.includes for group in added)
     ]  # fmt: skip
     ids = visits.order_groups(db, visit, added, catalogue)
-    for line in replaced:
-        _write(db, visit, line.id, Progress.REMOVED, "由更大的组合项目替代")
+    _write(db, visit, [Step(line.id, Progress.REMOVED, "由更大的组合项目替代") for line in replaced])
     audit.note(db, "visits.add_groups", subject=f"visit:{visit.visit_no}")
     visits.refresh(db, visit)
     announce(db, OrderChanged(visit.id, visit.site, added=tuple(ids), removed=tuple(line.id for line in replaced)))
@@ -96,7 +96,7 @@ def remove_line(db: Session, visit_id: UUID, line_id: UUID, reason: str) -> None
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_open_for_orders(visits.state_of(db, visit_id))
     audit.note(db, "visits.remove_line", subject=f"visit:{visit.visit_no}", reason=reason)
-    _move(db, visit, line_id, Progress.REMOVED, reason)
+    _move(db, visit, [Step(line_id, Progress.REMOVED, reason)])
     visits.refresh(db, visit)
     announce(db, OrderChanged(visit.id, visit.site, removed=(line_id,)))
 
@@ -108,7 +108,7 @@ def remove_all(db: Session, visit_id: UUID, reason: str) -> None:
     for line in kept:
         if line.state in _PUT_OFF:
             _take_up_again(db, visit, line.id, reason)
-        _move(db, visit, line.id, Progress.REMOVED, reason)
+    _move(db, visit, [Step(line.id, Progress.REMOVED, reason) for line in kept])
     visits.refresh(db, visit)
     announce(db, OrderChanged(visit.id, visit.site, removed=tuple(line.id for line in kept)))
 
@@ -120,8 +120,7 @@ def refuse(db: Session, visit_id: UUID, line_ids: Iterable[UUID], reason: str) -
         raise Refused("visits.reason_missing", "拒检必须填写原因", "请选择或填写拒检原因", "reason")
     rules.require_open_for_orders(visits.state_of(db, visit_id))
     audit.note(db, "visits.refuse", subject=f"visit:{visit.visit_no}", reason=reason)
-    for line_id in line_ids:
-        _move(db, visit, line_id, Progress.REFUSED, reason)
+    _move(db, visit, [Step(line_id, Progress.REFUSED, reason) for line_id in dict.fromkeys(line_ids)])
     visits.refresh(db, visit)
 
 
@@ -132,7 +131,7 @@ def postpone(db: Session, visit_id: UUID, line_id: UUID, due_on: date, reason: s
     if due_on <= visit.exam_on:
         raise Refused("visits.due_in_past", "延期日期必须晚于体检日期", "请选择之后的日期", "due_on")
     audit.note(db, "visits.postpone", subject=f"visit:{visit.visit_no}", reason=reason)
-    _move(db, visit, line_id, Progress.POSTPONED, reason, due_on)
+    _move(db, visit, [Step(line_id, Progress.POSTPONED, reason, due_on)])
     visits.refresh(db, visit)
 
 
@@ -159,55 +158,79 @@ def progress(db: Session, visit_id: UUID, line_ids: Iterable[UUID], kind: Progre
     """Departments write what was done: `started`, `resulted`, `confirmed`. A line that cannot go there now is left alone."""
     visit = visits.get_row(db, visit_id, lock=True)
     wanted = set(line_ids)
-    for line in lines(db, visit_id):
-        if line.id in wanted and rules.LINE.may(line.state, kind.value):
-            _write(db, visit, line.id, kind, reason)
+    moved = [line.id for line in lines(db, visit_id) if line.id in wanted and rules.LINE.may(line.state, kind.value)]
+    _write(db, visit, [Step(line_id, kind, reason) for line_id in moved])
     visits.refresh(db, visit)
 
 
 def withdraw(db: Session, visit_id: UUID, line_ids: Iterable[UUID], kinds: Sequence[Progress], reason: str) -> None:
     """Departments take back what they wrote: each line loses its last standing facts of these kinds."""
     visit = visits.get_row(db, visit_id, lock=True)
-    for line_id in line_ids:
-        for kind in kinds:
-            undo_progress(db, visit, line_id, (kind,), reason, may_be_absent=True)
+    wanted = list(line_ids)
+    for kind in kinds:
+        last = {line_id: _last_standing(facts) for line_id, facts in _facts_of(db, wanted).items()}
+        _write(db, visit, [Step(each, kind, reason, undoes=fact.id) for each, fact in last.items() if fact and fact.kind == kind])
     visits.refresh(db, visit)
 
 
-def undo_progress(
-    db: Session, visit: Visit, line_id: UUID, kinds: Sequence[Progress], reason: str, *, may_be_absent: bool = False
-) -> None:
+def undo_progress(db: Session, visit: Visit, line_id: UUID, kinds: Sequence[Progress], reason: str) -> None:
     """Undoes a line's last standing fact, which must be one of `kinds`."""
-    facts = db.scalars(select(LineProgress).where(LineProgress.line_id == line_id).order_by(LineProgress.id)).all()
-    held = [fact for fact in rules.standing(facts) if fact.kind != Progress.PLANNED]
-    if not held or held[-1].kind not in kinds:
-        if may_be_absent:
-            return
+    facts = _facts_of(db, [line_id]).get(line_id, [])
+    last = _last_standing(facts)
+    if last is None or last.kind not in kinds:
         shown = LINE_STATE_NAMES[rules.line_state(facts)]
         raise Refused("visits.nothing_to_undo", f"项目当前为“{shown}”,不能恢复", "请刷新页面查看最新状态")
-    _write(db, visit, line_id, Progress(held[-1].kind), reason, undoes=held[-1].id)
+    _write(db, visit, [Step(line_id, Progress(last.kind), reason, undoes=last.id)])
 
 
-def _move(db: Session, visit: Visit, line_id: UUID, kind: Progress, reason: str, due_on: date | None = None) -> None:
-    board = db.get(LineBoard, line_id)
-    if board is None or board.visit_id != visit.id:
-        raise NotFound("没有找到该项目", "请刷新页面后重试")
-    rules.LINE.move(board.state, kind, PROGRESS_LABELS[kind])
-    _write(db, visit, line_id, kind, reason, due_on)
+class Step(msgspec.Struct, frozen=True):
+    """One progress fact to be written, or the undoing of one."""
+
+    line_id: UUID
+    kind: Progress
+    reason: str = ""
+    due_on: date | None = None
+    undoes: UUID | None = None
 
 
-def _write(
-    db: Session, visit: Visit, line_id: UUID, kind: Progress, reason: str, due_on: date | None = None, undoes: UUID | None = None
-) -> None:
+def _facts_of(db: Session, line_ids: Sequence[UUID]) -> dict[UUID, list[LineProgress]]:
+    found: dict[UUID, list[LineProgress]] = {}
+    for fact in db.scalars(select(LineProgress).where(LineProgress.line_id.in_(line_ids)).order_by(LineProgress.id)):
+        found.setdefault(fact.line_id, []).append(fact)
+    return found
+
+
+def _last_standing(facts: Sequence[LineProgress]) -> rules.Fact | None:
+    return next((fact for fact in reversed(rules.standing(facts)) if fact.kind != Progress.PLANNED), None)
+
+
+def _move(db: Session, visit: Visit, steps: Sequence[Step]) -> None:
+    """Writes facts that the state table allows now; refuses all of them when it does not allow one."""
+    boards = {each.line_id: each for each in db.scalars(select(LineBoard).where(LineBoard.visit_id == visit.id))}
+    for step in steps:
+        board = boards.get(step.line_id)
+        if board is None:
+            raise NotFound("没有找到该项目", "请刷新页面后重试")
+        rules.LINE.move(board.state, step.kind, PROGRESS_LABELS[step.kind])
+    _write(db, visit, steps)
+
+
+def _write(db: Session, visit: Visit, steps: Sequence[Step]) -> None:
+    """Writes facts of any number of lines in a fixed number of statements, and brings the lines' board rows up to them."""
+    if not steps:
+        return
     house, actor = house_of(db), actor_of(db)
-    insert_rows(
-        db,
-        LineProgress,
-        [{"id": house.ids.new(), "line_id": line_id, "visit_id": visit.id, "kind": kind.value, "undoes": undoes,
-          "at": house.clock.now(), "actor_id": actor.staff_id, "reason": reason, "due_on": due_on}],
-    )  # fmt: skip
-    facts = db.scalars(select(LineProgress).where(LineProgress.line_id == line_id).order_by(LineProgress.id)).all()
-    board = db.get_one(LineBoard, line_id)
-    board.state = rules.line_state(facts)
-    board.reason, board.due_on = rules.line_words(facts)
-    announce(db, LineProgressed(visit.id, visit.site, line_id, kind, undone=undoes is not None))
+    now, ids = house.clock.now(), [step.line_id for step in steps]
+    rows = [
+        {"id": house.ids.new(), "line_id": step.line_id, "visit_id": visit.id, "kind": step.kind.value, "undoes": step.undoes,
+         "at": now, "actor_id": actor.staff_id, "reason": step.reason, "due_on": step.due_on}
+        for step in steps
+    ]  # fmt: skip
+    insert_rows(db, LineProgress, rows)
+    facts = _facts_of(db, ids)
+    for board in db.scalars(select(LineBoard).where(LineBoard.line_id.in_(ids))):
+        board.state = rules.line_state(facts[board.line_id])
+        board.reason, board.due_on = rules.line_words(facts[board.line_id])
+    announce(
+        db, *(LineProgressed(visit.id, visit.site, step.line_id, step.kind, undone=step.undoes is not None) for step in steps)
+    )

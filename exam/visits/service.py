@@ -125,6 +125,7 @@ def order_groups(
         shares = allocate([(g.code, g.price_fen) for g in groups if g.code in in_package], package.price_fen)
     else:
         shares = {}
+    arrived_at = db.get_one(VisitBoard, visit.id).checked_in_at
     rows: list[dict[str, Any]] = []
     progress: list[dict[str, Any]] = []
     board: list[dict[str, Any]] = []
@@ -143,7 +144,7 @@ def order_groups(
         board.append(
             {"line_id": line_id, "visit_id": visit.id, "site": visit.site, "department": group.department,
              "exam_on": visit.exam_on, "state": LineState.PENDING.value, "group_code": group.code, "reason": "", "due_on": None,
-             "checked_in_at": None}
+             "checked_in_at": arrived_at}
         )  # fmt: skip
     insert_rows(db, OrderLineRow, rows)
     insert_rows(db, LineProgress, progress)
@@ -312,40 +313,46 @@ _MILESTONE_LABELS = {
 # --- projections -----------------------------------------------------------------------------------------------------
 
 
-def _derive(db: Session, visit_id: UUID) -> tuple[VisitState, rules.BoardTimes]:
+def _derive(
+    db: Session, visit_id: UUID, states: Sequence[LineState] | None = None
+) -> tuple[VisitState, rules.BoardTimes]:
     milestones = db.execute(
         select(VisitMilestone.id, VisitMilestone.kind, VisitMilestone.undoes, VisitMilestone.at)
         .where(VisitMilestone.visit_id == visit_id)
         .order_by(VisitMilestone.id)
     ).all()
-    lines = db.scalars(select(LineBoard.state).where(LineBoard.visit_id == visit_id)).all()
-    return rules.visit_state(milestones, [LineState(state) for state in lines]), rules.board_times(milestones)
+    if states is None:
+        states = [LineState(each) for each in db.scalars(select(LineBoard.state).where(LineBoard.visit_id == visit_id))]
+    return rules.visit_state(milestones, states), rules.board_times(milestones)
 
 
 def refresh(db: Session, visit: Visit) -> None:
     """Brings a visit's projection up to its facts, and reaches or undoes `sections_done` by itself (T12)."""
     db.flush()
-    state, times = _derive(db, visit.id)
     lines = db.execute(
         select(LineBoard.state, OrderLineRow.service_only)
         .join(OrderLineRow, OrderLineRow.id == LineBoard.line_id)
         .where(LineBoard.visit_id == visit.id)
     ).all()
+    states = [LineState(each.state) for each in lines]
+    state, times = _derive(db, visit.id, states)
     is_done = rules.are_sections_done([(LineState(each.state), each.service_only) for each in lines])
     if state == VisitState.SHEET_RETURNED and is_done:
         _add_milestone(db, visit.id, Milestone.SECTIONS_DONE, "")
         announce(db, MilestoneReached(visit.id, visit.site, Milestone.SECTIONS_DONE))
-        state, times = _derive(db, visit.id)
+        state, times = _derive(db, visit.id, states)
     elif state == VisitState.SECTIONS_DONE and not is_done:
         _undo_milestone(db, visit, Milestone.SECTIONS_DONE, "有项目未完成,自动回退")
-        state, times = _derive(db, visit.id)
+        state, times = _derive(db, visit.id, states)
     board = db.get_one(VisitBoard, visit.id)
+    is_arrival_changed = (board.checked_in_at, board.exam_on) != (times.checked_in_at, visit.exam_on)
     board.state = state
     board.exam_on = visit.exam_on
     for name in msgspec.structs.fields(rules.BoardTimes):
         setattr(board, name.name, getattr(times, name.name))
-    for line in db.scalars(select(LineBoard).where(LineBoard.visit_id == visit.id)):
-        line.checked_in_at, line.exam_on = times.checked_in_at, visit.exam_on
+    if is_arrival_changed:
+        for line in db.scalars(select(LineBoard).where(LineBoard.visit_id == visit.id)):
+            line.checked_in_at, line.exam_on = times.checked_in_at, visit.exam_on
 
 
 def set_amount_due(db: Session, visit_id: UUID, amount_fen: int) -> None:

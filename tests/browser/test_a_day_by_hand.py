@@ -14,8 +14,8 @@ from exam.catalog import service as catalog
 from exam.kit.clock import day_of
 from exam.kit.house import House, system_actor
 from exam.staff import rules as staff_rules
-from exam.staff.accounts import secret_of
 from exam.staff.models import Staff
+from exam.staff.service import secret_of
 from rehearsal.cast import Dice
 from rehearsal.values import value_of
 from tests.fixtures import houses
