@@ -330,9 +330,18 @@ def receive(
     kept_reason = rules.plain(reason)[: rules.LONGEST_REASON]
     _store(db, desk, readings, summary, VersionKind.IMPORTED, base=desk.record.version, delivered=own_range, reason=kept_reason)
     is_signed = desk.record.state in (RecordState.VERIFIED, RecordState.LOCKED)
+    if is_signed:
+        _confirm_whole_lines(db, visit_id, department)
     if signed_by and not is_signed and readings and not rules.missing_items(desk.sheet, readings):
         _verify(db, desk, signed_by)
     return desk.result()
+
+
+def _confirm_whole_lines(db: Session, visit_id: UUID, department: str) -> None:
+    """A line that became whole under a signature that stands is confirmed with it: nobody will sign it again."""
+    whole = [line.id for line in orders.lines_of_department(db, visit_id, department) if line.state == LineState.RESULTED]
+    if whole:
+        orders.progress(db, visit_id, whole, Progress.CONFIRMED)
 
 
 # --- the chief's lock ------------------------------------------------------------------------------------------------

@@ -79,19 +79,24 @@ def load(db: Session, visit_id: UUID, department: str | None = None) -> VisitRes
     if not rows:
         raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
     visit, board = rows[0][0], rows[0][1]
-    wanted = select(Record).where(Record.visit_id == visit_id)
-    # By the record, whose index leads to one version's values; by the value's own visit every old version is read too.
-    held = select(*_VALUES).join(Record, Record.values_id == _VALUES.version_id).where(Record.visit_id == visit_id)
-    if department is not None:
-        wanted, held = wanted.where(Record.department == department), held.where(Record.department == department)
-    records = {record.department: record for record in db.scalars(wanted)}
+    records = _records_of(db, visit_id, department)
+    # By the versions that these very rows name, not by a join: what a colleague saves between two statements of a read would
+    # give a record of the new version and no value, and saving that page would clear what it did not show.
+    versions = [record.values_id for record in records.values() if record.values_id]
     values: dict[UUID, dict[str, Any]] = {}
-    for row in db.execute(held):
+    for row in db.execute(select(*_VALUES).where(_VALUES.version_id.in_(versions))):
         values.setdefault(row.version_id, {})[row.item_code] = row
     return VisitResults(
         visit=visit, board=board, state=VisitState(board.state), catalogue=visits.catalogue_of(db, visit),
         lines=tuple(orders.to_line(line, line_board) for _, _, line, line_board in rows), records=records, values=values,
     )  # fmt: skip
+
+
+def _records_of(db: Session, visit_id: UUID, department: str | None) -> dict[str, Record]:
+    wanted = select(Record).where(Record.visit_id == visit_id)
+    if department is not None:
+        wanted = wanted.where(Record.department == department)
+    return {record.department: record for record in db.scalars(wanted)}
 
 
 def to_readings(rows: Iterable[Any], items: Mapping[str, Item]) -> dict[str, Reading]:

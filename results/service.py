@@ -24,6 +24,7 @@ from results.entry import (
     unlock,
     verify,
 )
+from results.facts import RecordState
 from results.models import Record
 from results.queries import (
     case_of,
@@ -91,7 +92,10 @@ def on_order_changed(db: Session, event: OrderChanged) -> None:
 
 
 def on_line_progressed(db: Session, event: LineProgressed) -> None:
-    """A refusal or postponement was taken back: the department has something to do again."""
+    """The department has something to do again: a refusal or postponement was taken back, or what had been postponed when
+    it signed was drawn after all."""
+    if not event.undone and event.progress is Progress.SAMPLED:
+        _open_again(db, event.visit_id, _department_of(db, event.line_id), "补采标本后重新打开")
     if event.undone and event.progress in (Progress.REFUSED, Progress.POSTPONED):
         _open_again(db, event.visit_id, _department_of(db, event.line_id), "弃检或延期恢复后重新打开")
 
@@ -101,6 +105,6 @@ def _department_of(db: Session, line_id: UUID) -> str:
 
 
 def _open_again(db: Session, visit_id: UUID, department: str, reason: str) -> None:
-    has_record = select(Record.id).where(Record.visit_id == visit_id, Record.department == department)
-    if db.scalar(has_record) is not None:
+    state = select(Record.state).where(Record.visit_id == visit_id, Record.department == department)
+    if db.scalar(state) == RecordState.VERIFIED:
         reopen_for_new_lines(db, visit_id, department, reason)

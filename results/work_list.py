@@ -20,13 +20,15 @@ PAGE_SIZE = 50
 
 _SIGNED = (RecordState.VERIFIED.value, RecordState.LOCKED.value)
 _SKIPPED = (LineState.REFUSED.value, LineState.POSTPONED.value)
+_UNDERWAY = (LineState.SAMPLED.value, LineState.STARTED.value)
 _DONE = (LineState.RESULTED.value, LineState.CONFIRMED.value)
 
 
 def _lines_of(site: str, day: date, department: str | None) -> Subquery:
     """Per visit and department of a day: lines, lines done, lines skipped. A postponed line counts again on its due day.
 
-    The day's own lines and those due again are two branches, each with an index of its own: an `or` reads the whole table.
+    So does a line of an earlier day that was drawn or begun and has no result yet. Each branch has an index of its own: an
+    `or` reads the whole table.
     """
     here = [LineBoard.site == site] if department is None else [LineBoard.site == site, LineBoard.department == department]
     columns = (LineBoard.line_id, LineBoard.visit_id, LineBoard.department, LineBoard.state, LineBoard.checked_in_at, LineBoard.due_on)
@@ -34,7 +36,8 @@ def _lines_of(site: str, day: date, department: str | None) -> Subquery:
     due_again = select(*columns).where(
         *here, LineBoard.state == LineState.POSTPONED.value, LineBoard.due_on == day, LineBoard.exam_on != day
     )
-    board = union_all(of_day, due_again).subquery()
+    left_over = select(*columns).where(*here, LineBoard.state.in_(_UNDERWAY), LineBoard.exam_on < day)
+    board = union_all(of_day, due_again, left_over).subquery()
     is_due_again = (board.c.state == LineState.POSTPONED.value) & (board.c.due_on == day)
     return (
         select(

@@ -31,8 +31,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "lu": ("/results/ECG/{checked_in}", "/results/USG/{in_exam}", "/results/RAD", "/results/RAD/{sheet_returned}"),
     "nong": ("/results/LAB", "/results/LAB/{sheet_returned}", "/results/LAB/{sections_done}"),
     "he": (
-        "/chief", "/chief?tab=first_signed", "/chief?tab=final", "/chief/{in_exam}", "/chief/{sections_done}", "/chief/{first_reviewed}", "/chief/{final}",
-        "/chief/{published}", "/staff/signing", "/results/visit/{sections_done}",
+        "/chief", "/chief?tab=first_signed", "/chief?tab=final", "/chief/{in_exam}", "/chief/{sections_done}", "/chief/{first_reviewed}",
+        "/chief/{final}", "/chief/{published}", "/staff/signing", "/results/visit/{sections_done}",
     ),
     "zhao": (
         "/reports", "/reports?tab=issued", "/reports/{final}", "/reports/{published}", "/reports/{published}/preview",
