@@ -6,8 +6,10 @@ import threading
 from argparse import ArgumentParser, Namespace
 from ipaddress import ip_address
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from exam import backup, migrations
 from exam.catalog import service as catalog
@@ -198,6 +200,14 @@ def _staff_arguments(parser: ArgumentParser) -> None:
     first.add_argument("--prefix", default="", help="login prefix")
     reset = actions.add_parser("reset-password", help="give an account a new one-time password")
     reset.add_argument("login")
+    factor = actions.add_parser("reset-second-factor", help="give an account a new second factor")
+    factor.add_argument("login")
+    administrator = actions.add_parser("add-administrator", help="make another system, security or audit administrator")
+    administrator.add_argument("kind", choices=list(accounts.ADMINISTRATORS))
+    administrator.add_argument("login")
+    administrator.add_argument("name")
+    for word, text_ in (("disable", "end an account's sessions and close it"), ("enable", "open a disabled account again")):
+        actions.add_parser(word, help=text_).add_argument("login")
     actions.add_parser("list", help="list the accounts")
 
 
@@ -212,10 +222,15 @@ def _staff(settings: Settings, arguments: Namespace) -> int:
             for account in accounts.accounts(db):
                 print(f"{account.login:16} {account.name:12} {account.kind_name:8} {account.title}")
         elif arguments.action == "reset-password":
-            found = [each for each in accounts.accounts(db) if each.login == arguments.login]
-            if not found:
-                raise Refused("staff.unknown", f"没有账号 {arguments.login}", "用 exam staff list 查看")
-            print(accounts.reset_password(db, found[0].id))
+            print(accounts.reset_password(db, _account(db, arguments.login)))
+        elif arguments.action == "reset-second-factor":
+            print(accounts.reset_second_factor(db, _account(db, arguments.login)))
+        elif arguments.action in ("disable", "enable"):
+            accounts.set_active(db, _account(db, arguments.login), arguments.action == "enable")
+        elif arguments.action == "add-administrator":
+            new = accounts.NewAccount(login=arguments.login, name=arguments.name, kind=arguments.kind)
+            staff_id, password = accounts.create(db, new)
+            print(f"{password}  {accounts.reset_second_factor(db, staff_id)}")
         else:
             if any(each.kind != "staff" for each in accounts.accounts(db)):
                 raise Refused("staff.exists", "管理员账号已存在", "请由现有系统管理员登录后管理账号")
@@ -224,6 +239,13 @@ def _staff(settings: Settings, arguments: Namespace) -> int:
                 staff_id, password = accounts.create(db, new)
                 print(f"{kind}: {password}  {accounts.reset_second_factor(db, staff_id)}")
     return 0
+
+
+def _account(db: Session, login: str) -> UUID:
+    found = next((each.id for each in accounts.accounts(db) if each.login == login), None)
+    if found is None:
+        raise Refused("staff.unknown", f"没有账号 {login}", "用 exam staff list 查看")
+    return found
 
 
 def _serve_arguments(parser: ArgumentParser) -> None:

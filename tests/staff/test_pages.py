@@ -393,10 +393,10 @@ def test_the_audit_is_found_by_actor_subject_act_and_result(desk: Desks, house: 
     desk("security").htmx(f"/staff/rights/people/{staff_id(house, 'tan')}", {"role": "reception", "department": ""})
     auditor = desk("audit")
     found = auditor.get("/audit?actor=security&act=staff.grant").text
-    assert "staff:tan" in found
+    assert "账号 tan" in found
     assert "没有符合条件的记录" in auditor.get("/audit?actor=nobody").text
-    assert "staff:tan" in auditor.get("/audit?subject=staff:tan").text
-    assert "staff:tan" in auditor.get("/audit/touched?actor=security").text
+    assert "账号 tan" in auditor.get("/audit?subject=staff:tan").text
+    assert "账号 tan" in auditor.get("/audit/touched?actor=security").text
     assert "没有符合条件的记录" in auditor.get("/audit?day_from=2020-01-01&day_to=2020-01-02").text
     assert auditor.get("/audit?day_from=yesterday").status_code == 422
 
