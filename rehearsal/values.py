@@ -24,7 +24,7 @@ def value_of(item: Item, sex: str, age: int, is_ill: bool, dice: Dice) -> str | 
     if item.choices:
         normal = [choice.text for choice in item.choices if not choice.abnormal]
         abnormal = [choice.text for choice in item.choices if choice.abnormal]
-        picked = dice.pick(abnormal) if abnormal and dice.chance(12 if is_ill else 2) else (normal or abnormal)[0]
+        picked = dice.pick(abnormal[:2]) if abnormal and dice.chance(12 if is_ill else 2) else (normal or abnormal)[0]
         return [picked] if item.value_type is ValueType.MULTI else picked
     if item.value_type is ValueType.TEXT:
         return item.normal_text or "未见明显异常"
@@ -46,7 +46,9 @@ def _number(item: Item, sex: str, age: int, is_ill: bool, dice: Dice) -> Decimal
     else:
         middle, spread = Decimal(20), Decimal(3)
     value = middle + spread * Decimal(str(round(dice.bell(), 3)))
-    if is_ill and dice.chance(12) and (high or low) is not None:
+    if is_ill and item.code in COMMON and dice.chance(12):
+        value = middle + spread * Decimal("2.2")  # vital signs go astray by little; nobody walks in with 43 degrees
+    elif is_ill and dice.chance(12) and (high or low) is not None:
         value = high * Decimal("1.25") if high is not None and dice.chance(70) else (low or high or middle) * Decimal("0.8")
     if item.plausible_low is not None:
         value = max(value, Decimal(item.plausible_low))

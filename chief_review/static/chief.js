@@ -82,13 +82,29 @@ document.addEventListener("keydown", (event) => {
   moveLine(line, event.key === "ArrowUp" ? -1 : 1);
 });
 
-// Capturing: the shared listener would open the dialog before we could say no.
+// Capturing: the shared listener would open the dialog before we could say no. While a save is under way the dialog waits for it:
+// the answer swaps the whole desk, and a dialog opened before would vanish with what it was about to sign.
+let isSaving = false;
+let wantedDialog = "";
+
 document.addEventListener("click", (event) => {
-  if (!event.target.closest?.("[data-needs-saved]") || reviewForm()?.dataset.dirty === undefined) return;
+  const opener = event.target.closest?.("[data-needs-saved]");
+  if (!opener || (!isSaving && reviewForm()?.dataset.dirty === undefined)) return;
   event.stopPropagation();
   event.preventDefault();
-  window.exam.showText(UNSAVED_TEXT);
+  if (isSaving) wantedDialog = opener.dataset.dialog;
+  else window.exam.showText(UNSAVED_TEXT);
 }, true);
+
+document.addEventListener("htmx:beforeSend", (event) => { if (event.detail.elt === reviewForm()) isSaving = true; });
+
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (!isSaving || event.detail.requestConfig.verb !== "post") return;
+  isSaving = false;
+  const dialog = event.detail.successful ? document.getElementById(wantedDialog) : null;
+  wantedDialog = "";
+  dialog?.showModal();
+});
 
 document.addEventListener("click", (event) => {
   const target = event.target instanceof Element ? event.target : null;
