@@ -7,7 +7,7 @@ PORT ?= 8000
 export EXAM_HOME ?= var
 QUICK ?=
 
-.PHONY: help run test lint types browser-tests bench prove-durability rehearse lock clean
+.PHONY: help run test lint types bench prove-durability rehearse lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20

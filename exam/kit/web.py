@@ -182,8 +182,6 @@ def page(db: Session, template: str, *, status: int = 200, headers: dict[str, st
     return Response(render(db, template, **values), media_type="text/html", status_code=status, headers=headers)
 
 
-fragment = page
-
 
 def back_to(db: Session, url: str, toast: str = "") -> Page:
     """After a change: sends the browser on (htmx by header, a plain form by 303), with a short confirmation."""

@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from exam.app import routes_with_permission
 from exam.kit.house import House, system_actor
-from exam.staff import accounts
 from exam.staff.models import Grant, Role, RolePermission, Staff
 from tests.conftest import Desk
 
@@ -51,7 +50,6 @@ def powerful(house: House, desk: Callable[[str], Desk]) -> Desk:
                 granted_by="test", granted_at=house.clock.now(),
             )
         )  # fmt: skip
-    assert accounts.KIND_NAMES
     return desk("liang")
 
 
