@@ -7,7 +7,7 @@ PORT ?= 8000
 export EXAM_HOME ?= var
 QUICK ?=
 
-.PHONY: help run test lint types bench prove-durability rehearse lock clean
+.PHONY: help run test tests lint types bench prove-durability prove-postgresql-backup rehearse lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -18,10 +18,14 @@ run: .venv/.run exam/static/vendor/manifest.json ## set up and serve the demonst
 
 test: .venv/.test exam/static/vendor/manifest.json ## install what the tests need, then run linters, contracts, types and every test
 	@tools/packages
-	@$(MAKE) --no-print-directory lint types
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+# The run without plug-ins proves that the core rooms stand alone; both databases are proven by the run before it.
+tests: .venv/.test
 	$(BIN)/python -m pytest -n 2 -m "not browser" tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m browser tests
-	$(BIN)/python -m pytest -n 2 -m "not browser" tests/house tests/flows --without-plugins
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m browser tests
+	$(BIN)/python -m pytest -n 2 -m "not browser" -k "not postgresql" tests/house tests/flows --without-plugins
 	$(BIN)/python tools/prove_durability.py --quick
 
 lint: .venv/.test ## ruff, import contracts, and that the locks name no host
@@ -38,6 +42,10 @@ bench: .venv/.test ## workloads P6, P7, P8, P12 against their peers; writes benc
 
 prove-durability: .venv/.test ## kill and power-cut proofs (QUICK=1 for a short one)
 	$(BIN)/python tools/prove_durability.py $(if $(QUICK),--quick)
+
+prove-postgresql-backup: .venv/.test ## run the PostgreSQL steps of docs/backup.md as they are written (needs pgbackrest)
+	@command -v pgbackrest >/dev/null || { echo "missing Debian package: pgbackrest" >&2; exit 1; }
+	$(BIN)/python -m pytest tests/durability/test_postgresql_backup.py
 
 rehearse: .venv/.run ## play a day over HTTP against a server of its own
 	EXAM_PLUGINS=rehearsal $(BIN)/exam rehearse --visits $(or $(VISITS),20)
@@ -57,13 +65,13 @@ clean: ## remove what can be made again; the data in var/ stays
 
 .venv/.run: requirements.lock pyproject.toml .venv/.tools
 	@echo "[2/3] Python packages"
-	@test -e .venv/.test || $(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements.lock
+	@test -e .venv/.test || $(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.test: requirements-dev.lock pyproject.toml .venv/.tools
 	@echo "[2/3] Python packages, with those of the tests"
-	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements-dev.lock
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@ .venv/.run
 

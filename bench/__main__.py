@@ -25,10 +25,11 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     tail_seconds: float = 20
     looks: int = 15
     kills: int = 3
-    kill_after: float = 4
+    kill_after: float = 10
+    wanted: int = 10_000
 
 
-QUICK = Size(sizes=(20, 1_000), rounds=1, seconds=1, tail_seconds=2, looks=3, kills=1, kill_after=1)
+QUICK = Size(sizes=(20, 1_000), rounds=1, seconds=1, tail_seconds=2, looks=3, kills=1, kill_after=1, wanted=0)
 
 
 def measure(kind: str, home: Path, cluster: Path | None, size: Size, only: str, say: Callable[[str], None]) -> report.Kind:
@@ -62,7 +63,7 @@ def _compete(stand: workloads.Stand, found: report.Kind, size: Size, only: str, 
     if "P7" in only:
         found.p7 = workloads.compete(stand, is_write=True, rounds=size.rounds, seconds=size.seconds, say=say)
     if "P12" in only:
-        found.p12 = workloads.restart(stand, size.kills, size.kill_after, say)
+        found.p12 = workloads.restart(stand, size.kills, size.kill_after, size.wanted, say)
 
 
 def flush_us(folder: Path) -> float:

@@ -228,6 +228,7 @@ def compete(stand: Stand, *, is_write: bool, rounds: int, seconds: float, say: C
         # Who comes first changes, so that a machine that gets slower treats nobody better.
         for name in (*names[number % len(names) :], *names[: number % len(names)]):
             with stand.start(name) as server:
+                server.settle()
                 plan = stand.plan(server, name, seconds=seconds, writes_of_ten=10 if is_write else 0)
                 before = server.cpu_seconds
                 outcome = drive(plan)
@@ -254,6 +255,7 @@ def tails(stand: Stand, contestants: Sequence[str], seconds: float, say: Callabl
     for name in contestants:
         for rate in RATES:
             with stand.start(name) as server:
+                server.settle()
                 plan = stand.plan(server, name, seconds=seconds, rate=rate, writes_of_ten=1, connections=64, warm_up=1)
                 outcome = drive(plan)
             found.append(
@@ -287,6 +289,7 @@ def look(stand: Stand, times: int) -> list[Page]:
     """Looks at every screen, one request after the other; the first look at each warms up."""
     found = []
     with stand.start(OURS) as server:
+        server.settle()
         sessions = {login: stand.ground.sign_in(login) for login in ("lin", "wu", "zhao", DOCTOR)}
         for name, login, path in screens(stand, stand.ground.today):
             took = [_look(server.port, path, sessions[login].cookie) for _ in range(times + 1)][1:]
@@ -306,13 +309,16 @@ def _look(port: int, path: str, cookie: str) -> float:
 # --- P12 -----------------------------------------------------------------------------------------------------------------
 
 
-def restart(stand: Stand, kills: int, seconds: float, say: Callable[[str], None]) -> Restart:
-    """P12: kill -9 under write load, start again; no acknowledged write may be missing, none may be there twice."""
+def restart(stand: Stand, kills: int, seconds: float, wanted: int, say: Callable[[str], None]) -> Restart:
+    """P12: kill -9 under write load, start again; no acknowledged write may be missing, none may be there twice.
+
+    At least `kills` times, and on until `wanted` writes were acknowledged.
+    """
     acknowledged = lost = 0
-    took = []
+    took: list[float] = []
     server = stand.start(OURS)
     try:
-        for _ in range(kills):
+        while len(took) < kills or (acknowledged < wanted and len(took) < 5 * kills):
             before = stand.versions()
             plan = stand.plan(server, OURS, seconds=seconds + 20, writes_of_ten=10, acknowledge=True, warm_up=0)
             client = subprocess.Popen(

@@ -27,7 +27,10 @@ LINE_PAYER: Slot[Callable[[Any, OrderLine], Payer | None]] = Slot(
 
 
 class Balance(msgspec.Struct, frozen=True):
-    """A visit's money in fen: what was charged to the person, what was paid at the window, what is still due."""
+    """A visit's money in fen: what was charged to the person, what was paid less what was given back, what is still due.
+
+    A negative `due_fen` is money that the window has to give back (需退费).
+    """
 
     visit_id: UUID
     charged_fen: int
@@ -47,8 +50,43 @@ class Payment(msgspec.Struct, frozen=True):
     actor_id: UUID | None
 
 
+class Refund(msgspec.Struct, frozen=True):
+    """Money given back at the hospital's window; `receipt_no` is the window's own number, empty where it gave none."""
+
+    id: UUID
+    amount_fen: int
+    receipt_no: str
+    at: datetime
+    is_undone: bool
+    actor_id: UUID | None
+
+
+class Account(msgspec.Struct, frozen=True):
+    """A visit's money as the desk sees it: the balance and every payment and refund, the undone ones marked."""
+
+    balance: Balance
+    payments: tuple[Payment, ...]
+    refunds: tuple[Refund, ...]
+
+
+class RefundDue(msgspec.Struct, frozen=True):
+    """A visit whose person is owed money, in fen."""
+
+    visit_id: UUID
+    amount_fen: int
+
+
 class PaymentTaken(msgspec.Struct, frozen=True):
     """A payment was recorded, or taken back."""
+
+    visit_id: UUID
+    site: str
+    amount_fen: int
+    undone: bool = False
+
+
+class RefundGiven(msgspec.Struct, frozen=True):
+    """The window gave money back, or the record of it was taken back."""
 
     visit_id: UUID
     site: str

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from billing import rules
-from billing.facts import LINE_PAYER, Balance, Payer, Payment, PaymentTaken
-from billing.models import Charge, WindowPayment
+from billing.facts import LINE_PAYER, Account, Balance, Payer, Payment, PaymentTaken, Refund, RefundDue, RefundGiven
+from billing.models import Charge, RefundBoard, WindowPayment, WindowRefund
 from exam.kit import audit
 from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
@@ -18,6 +19,7 @@ from exam.kit.house import actor_of, house_of
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import OrderChanged, OrderLine
+from exam.visits.models import VisitBoard
 
 
 def on_order_changed(db: Session, event: OrderChanged) -> None:
@@ -40,7 +42,7 @@ def on_order_changed(db: Session, event: OrderChanged) -> None:
         for line_id in event.removed if line_id in charged
     ]  # fmt: skip
     insert_rows(db, Charge, rows)
-    visits.set_amount_due(db, event.visit_id, amount_due(db, event.visit_id))
+    _show_due(db, event.visit_id, event.site)
 
 
 def payer_of(db: Session, line: OrderLine) -> Payer:
@@ -53,18 +55,52 @@ def payer_of(db: Session, line: OrderLine) -> Payer:
 
 
 def balance(db: Session, visit_id: UUID) -> Balance:
-    """A visit's balance, derived from its charges and payments."""
-    charges = db.execute(select(Charge.payer, Charge.sign, Charge.amount_fen).where(Charge.visit_id == visit_id))
-    payments = db.execute(select(WindowPayment.undoes, WindowPayment.amount_fen).where(WindowPayment.visit_id == visit_id))
+    """A visit's balance, derived from its charges, payments and refunds; two statements."""
+    taken, given = (
+        select(literal(is_refund).label("is_refund"), model.undoes, model.amount_fen).where(model.visit_id == visit_id)
+        for is_refund, model in ((False, WindowPayment), (True, WindowRefund))
+    )
+    moves = [(each.is_refund, each.undoes is not None, each.amount_fen) for each in db.execute(union_all(taken, given))]
     return rules.balance(
-        visit_id, [(each.payer, each.sign, each.amount_fen) for each in charges],
-        [(each.undoes is not None, each.amount_fen) for each in payments],
+        visit_id, _charges(db, visit_id), [(is_undoing, amount) for is_refund, is_undoing, amount in moves if not is_refund],
+        [(is_undoing, amount) for is_refund, is_undoing, amount in moves if is_refund],
     )  # fmt: skip
 
 
+def _charges(db: Session, visit_id: UUID) -> list[tuple[str, int, int]]:
+    charges = db.execute(select(Charge.payer, Charge.sign, Charge.amount_fen).where(Charge.visit_id == visit_id))
+    return [(each.payer, each.sign, each.amount_fen) for each in charges]
+
+
+def account(db: Session, visit_id: UUID) -> Account:
+    """A visit's balance with every payment and refund; three statements."""
+    taken, given = payments(db, visit_id), refunds(db, visit_id)
+    balance = rules.balance(
+        visit_id, _charges(db, visit_id), [(False, each.amount_fen) for each in taken if not each.is_undone],
+        [(False, each.amount_fen) for each in given if not each.is_undone],
+    )  # fmt: skip
+    return Account(balance, tuple(taken), tuple(given))
+
+
 def amount_due(db: Session, visit_id: UUID) -> int:
-    """What the person still has to pay, in fen."""
+    """What the person still has to pay, in fen; negative where money is owed to them."""
     return balance(db, visit_id).due_fen
+
+
+def _show_due(db: Session, visit_id: UUID, site: str) -> None:
+    """Tells the board what is due, and the list of refunds whether money is owed."""
+    due_fen, before_fen = amount_due(db, visit_id), db.get_one(VisitBoard, visit_id).amount_due_fen
+    visits.set_amount_due(db, visit_id, due_fen)
+    if min(due_fen, before_fen) >= 0:
+        return
+    row = db.get(RefundBoard, visit_id)
+    if due_fen >= 0:
+        if row is not None:
+            db.delete(row)
+    elif row is None:
+        db.add(RefundBoard(visit_id=visit_id, site=site, amount_fen=-due_fen))
+    else:
+        row.amount_fen = -due_fen
 
 
 def require_paid(db: Session, visit_id: UUID) -> None:
@@ -83,26 +119,31 @@ def pay_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str)
     rules.require_payment(amount_fen, amount_due(db, visit_id), receipt_no)
     payment_id = house.ids.new()
     _add_payment(db, visit_id, payment_id, amount_fen, receipt_no.strip(), None, "")
-    visits.set_amount_due(db, visit_id, amount_due(db, visit_id))
+    _show_due(db, visit_id, visit.site)
     audit.note(db, "billing.pay_at_window", subject=f"visit:{visit.visit_no}")
     announce(db, PaymentTaken(visit_id, actor.site, amount_fen))
     return payment_id
 
 
 def undo_payment(db: Session, visit_id: UUID, payment_id: UUID, reason: str) -> None:
-    """Takes a recorded payment back, with a reason, before check-in."""
+    """Takes a recorded payment back, with a reason, before check-in and before any of it was given back."""
     visit = visits.get_row(db, visit_id, lock=True)
-    if not reason.strip():
-        raise Refused("billing.reason_missing", "撤销收款必须填写原因", "请填写撤销原因", "reason")
+    _require_reason(reason, "撤销收款")
     found = next((each for each in payments(db, visit_id) if each.id == payment_id), None)
     if found is None or found.is_undone:
         raise NotFound("没有找到可撤销的收款", "请刷新页面后重试")
     if visits.card(db, visit_id).checked_in_at is not None:
         raise Refused("billing.checked_in", "已报到,不能撤销收款", "请先取消报到,或办理退费")
-    _add_payment(db, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason)
-    visits.set_amount_due(db, visit_id, amount_due(db, visit_id))
+    rules.require_undoable(found.amount_fen, balance(db, visit_id).paid_fen)
+    _add_payment(db, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason.strip())
+    _show_due(db, visit_id, visit.site)
     audit.note(db, "billing.undo_payment", subject=f"visit:{visit.visit_no}", reason=reason)
     announce(db, PaymentTaken(visit_id, visit.site, found.amount_fen, undone=True))
+
+
+def _require_reason(reason: str, action: str) -> None:
+    if not reason.strip() or len(reason) > 200:
+        raise Refused("billing.reason_missing", f"{action}必须填写原因(不超过 200 字)", "请选择或填写原因", "reason")
 
 
 def _add_payment(
@@ -133,3 +174,64 @@ def payments(db: Session, visit_id: UUID) -> list[Payment]:
         for row in rows
         if row.undoes is None
     ]
+
+
+# --- giving back -------------------------------------------------------------------------------------------------------
+
+
+def refund_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
+    """Records that the hospital's window gave the person back all that is owed; another amount than that is refused."""
+    visit = visits.get_row(db, visit_id, lock=True)
+    rules.require_refund(amount_fen, -amount_due(db, visit_id), receipt_no)
+    refund_id = house_of(db).ids.new()
+    _add_refund(db, visit_id, refund_id, amount_fen, receipt_no.strip(), None, "")
+    _show_due(db, visit_id, visit.site)
+    audit.note(db, "billing.refund_at_window", subject=f"visit:{visit.visit_no}")
+    announce(db, RefundGiven(visit_id, visit.site, amount_fen))
+    return refund_id
+
+
+def undo_refund(db: Session, visit_id: UUID, refund_id: UUID, reason: str) -> None:
+    """Takes the record of a refund back, with a reason: the money is owed again."""
+    visit = visits.get_row(db, visit_id, lock=True)
+    _require_reason(reason, "撤销退费登记")
+    found = next((each for each in refunds(db, visit_id) if each.id == refund_id), None)
+    if found is None or found.is_undone:
+        raise NotFound("没有找到可撤销的退费登记", "请刷新页面后重试")
+    _add_refund(db, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, refund_id, reason.strip())
+    _show_due(db, visit_id, visit.site)
+    audit.note(db, "billing.undo_refund", subject=f"visit:{visit.visit_no}", reason=reason)
+    announce(db, RefundGiven(visit_id, visit.site, found.amount_fen, undone=True))
+
+
+def _add_refund(
+    db: Session, visit_id: UUID, refund_id: UUID, amount_fen: int, receipt_no: str, undoes: UUID | None, reason: str
+) -> None:
+    house, actor = house_of(db), actor_of(db)
+    insert_rows(
+        db,
+        WindowRefund,
+        [{"id": refund_id, "visit_id": visit_id, "amount_fen": amount_fen, "receipt_no": receipt_no, "undoes": undoes,
+          "reason": reason, "at": house.clock.now(), "actor_id": actor.staff_id}],
+    )  # fmt: skip
+
+
+def refunds(db: Session, visit_id: UUID) -> list[Refund]:
+    """The refunds of a visit, the undone ones marked."""
+    rows = db.execute(select(WindowRefund.__table__).where(WindowRefund.visit_id == visit_id).order_by(WindowRefund.id)).all()
+    undone = {row.undoes for row in rows if row.undoes is not None}
+    return [
+        Refund(row.id, row.amount_fen, row.receipt_no, row.at, row.id in undone, row.actor_id)
+        for row in rows if row.undoes is None
+    ]  # fmt: skip
+
+
+def refunds_due(db: Session, limit: int) -> tuple[Sequence[RefundDue], int]:
+    """The first visits of the actor's site whose persons are owed money, oldest visit first, and how many there are in all."""
+    rows = db.execute(
+        select(RefundBoard.visit_id, RefundBoard.amount_fen, func.count().over().label("total"))
+        .where(RefundBoard.site == actor_of(db).site)
+        .order_by(RefundBoard.visit_id)
+        .limit(limit)
+    ).all()
+    return [RefundDue(row.visit_id, row.amount_fen) for row in rows], rows[0].total if rows else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -194,8 +194,40 @@ class QueueFilters(msgspec.Struct, frozen=True):
     organization: str = ""
 
 
+class AbnormalCount(msgspec.Struct, frozen=True):
+    """How many values of a visit were read and how many of them are flagged."""
+
+    flagged: int
+    read: int
+
+
+ABNORMAL_COUNTS: Slot[Callable[[Any, Sequence[UUID]], dict[UUID, AbnormalCount]]] = Slot(
+    "You get the session (read only) and the visits of one page of the chief's queue; return for each how many of its present "
+    "values are flagged. One statement: the queue is opened all day long."
+)
+
+
+class RangeMark(msgspec.Struct, frozen=True):
+    """Where a value lies beside its reference range, on a scale of 60: the range's ends, the value, and on which side it is."""
+
+    begins: int
+    ends: int
+    at: int
+    is_outside: bool
+
+
+class Waited(msgspec.Struct, frozen=True):
+    """How long a visit has been waiting: in words, and 0 (today's work), 1 (since yesterday) or 2 (longer)."""
+
+    text: str
+    weight: int
+
+
 class QueueRow(msgspec.Struct, frozen=True):
-    """One visit in the queue with where its review stands and who worked on it."""
+    """One visit in the queue with where its review stands and who worked on it.
+
+    `conclusions` and `severity` are of the review as it is now, `abnormal` of the results as far as a room counts them.
+    """
 
     card: VisitCard
     state: ReviewState | None
@@ -205,6 +237,9 @@ class QueueRow(msgspec.Struct, frozen=True):
     first_signer: str
     final_signer: str
     final_at: datetime | None
+    conclusions: int = 0
+    severity: Severity | None = None
+    abnormal: AbnormalCount | None = None
 
 
 class Queue(msgspec.Struct, frozen=True):

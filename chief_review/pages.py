@@ -54,36 +54,90 @@ LINE_FIELDS = ("key", "text", "category", "severity", "advice", "lifestyle", "sp
 
 @web.get("/chief", may="chief_review.queue")
 def show_queue(
-    request: AnyRequest, db: web.Db, tab: FromQuery[QueueTab] = QueueTab.WAITING, name: FromQuery[str] = "",
-    since: FromQuery[str] = "", until: FromQuery[str] = "", organization: FromQuery[str] = "", page: FromQuery[int] = 1,
-) -> web.Page:  # fmt: skip
+    request: AnyRequest, db: web.Db, tab: FromQuery[QueueTab] = QueueTab.WAITING, page: FromQuery[int] = 1
+) -> web.Page:
     """The queue in order of completion."""
-    filters = _filters(tab, name, since, until, organization)
+    return _queue(db, QueueFilters(tab=tab), page)
+
+
+class QueueForm(msgspec.Struct, forbid_unknown_fields=True):
+    """What is looked for, as the search form says it; the page is a button's."""
+
+    tab: QueueTab = QueueTab.WAITING
+    name: str = ""
+    organization: str = ""
+    since: str = ""
+    until: str = ""
+    page: int = 1
+
+
+@web.post("/chief", may="chief_review.queue", write=False)
+def search_queue(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """As `show_queue`, with the words in the body: a person's name stands in no address and no log."""
+    form = read_form(data, QueueForm)
+    return _queue(db, _filters(form), form.page)
+
+
+def _queue(db: web.Db, filters: QueueFilters, page: int) -> web.Page:
     found = service.queue(db, filters, page)
-    return web.page(db, "chief_review/queue.html", queue=found, filters=filters, tabs=QUEUE_TAB_NAMES)
+    now = house_of(db).clock.now()
+    return web.page(
+        db, "chief_review/queue.html", queue=found, filters=filters, tabs=QUEUE_TAB_NAMES, severity_names=SEVERITY_NAMES,
+        waits={row.card.id: service.waited(row.card.sections_done_at, now) for row in found.rows}, is_searched=_is_searched(filters),
+    )  # fmt: skip
 
 
 @web.get("/chief/export", may="chief_review.queue")
-def export_queue(
-    request: AnyRequest, db: web.Db, tab: FromQuery[QueueTab] = QueueTab.WAITING, name: FromQuery[str] = "",
-    since: FromQuery[str] = "", until: FromQuery[str] = "", organization: FromQuery[str] = "",
-) -> Response[bytes]:  # fmt: skip
-    """What the queue shows, as a workbook; the export is audited."""
-    found = service.queue(db, _filters(tab, name, since, until, organization), size=service.MOST_EXPORTED)
-    audit.read(db, "chief_review.export", f"queue:{tab.value}", f"{len(found.rows)} 行")
-    title = QUEUE_TAB_NAMES[tab]
+def export_queue(request: AnyRequest, db: web.Db, tab: FromQuery[QueueTab] = QueueTab.WAITING) -> Response[bytes]:
+    """A whole tab of the queue as a workbook; the export is audited."""
+    return _export(db, QueueForm(tab=tab))
+
+
+@web.post("/chief/export", may="chief_review.queue", write=False)
+def export_found(request: AnyRequest, db: web.Db, data: FormData) -> Response[bytes]:
+    """What was looked for, as a workbook; the export is audited."""
+    return _export(db, read_form(data, QueueForm))
+
+
+def _export(db: web.Db, form: QueueForm) -> Response[bytes]:
+    found = service.queue(db, _filters(form), size=service.MOST_EXPORTED)
+    audit.read(db, "chief_review.export", f"queue:{form.tab.value}", f"{len(found.rows)} 行")
+    title = QUEUE_TAB_NAMES[form.tab]
     content = sheets.workbook([(title, EXPORT_HEADER, [_export_row(row) for row in found.rows])])
     return web.download(content, f"主检队列-{title}.xlsx", sheets.XLSX)
 
 
+class CodeForm(msgspec.Struct, forbid_unknown_fields=True):
+    """What was scanned or typed."""
+
+    code: str = ""
+
+
 @web.get("/chief/find", may="chief_review.queue")
 def find(request: AnyRequest, db: web.Db, code: FromQuery[str] = "") -> web.Page:
-    """Opens the visit of a typed or scanned number."""
+    """Opens the visit of a number, from a link."""
+    return _opened(db, code)
+
+
+@web.post("/chief/find", may="chief_review.queue", write=False)
+def find_typed(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """As `find`, of what was scanned or typed: a scanner may read an identity card as well."""
+    return _opened(db, read_form(data, CodeForm).code)
+
+
+def _opened(db: web.Db, code: str) -> web.Page:
     return web.back_to(db, f"/chief/{visits.card(db, visits.find_id(db, code)).visit_no}")
 
 
-def _filters(tab: QueueTab, name: str, since: str, until: str, organization: str) -> QueueFilters:
-    return QueueFilters(tab=tab, name=name, since=_day(since, "since"), until=_day(until, "until"), organization=organization)
+def _is_searched(filters: QueueFilters) -> bool:
+    return bool(filters.name or filters.organization or filters.since or filters.until)
+
+
+def _filters(form: QueueForm) -> QueueFilters:
+    return QueueFilters(
+        tab=form.tab, name=form.name, since=_day(form.since, "since"), until=_day(form.until, "until"),
+        organization=form.organization,
+    )  # fmt: skip
 
 
 def _day(text: str, field: str) -> date | None:
@@ -125,7 +179,7 @@ def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
         "severities": [(int(each), name) for each, name in SEVERITY_NAMES.items()], "origins": ORIGIN_NAMES,
         "state_names": REVIEW_STATE_NAMES, "record_states": RECORD_STATE_NAMES, "levels": LEVEL_NAMES,
         "bare_value": _bare_value, "printed_unit": knowledge.printed_unit, "finding_text": knowledge.finding_text,
-        "history_days": _history_days(found), "slug_of": _slug_of,
+        "history_days": _history_days(found), "slug_of": _slug_of, "range_mark": service.range_mark,
     }  # fmt: skip
 
 
@@ -250,5 +304,6 @@ def return_to_department(request: AnyRequest, db: web.Db, visit_no: FromPath[str
 
 
 routes = (
-    show_queue, export_queue, find, show_review, start, save, sign_first, sign_final, undo, return_to_department,
+    show_queue, search_queue, export_queue, export_found, find, find_typed, show_review, start, save, sign_first, sign_final, undo,
+    return_to_department,
 )  # fmt: skip

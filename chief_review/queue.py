@@ -11,10 +11,21 @@ import msgspec
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from chief_review.facts import FINAL, FIRST, Queue, QueueFilters, QueueRow, QueueTab, ReviewState
-from chief_review.models import ReviewRow, ReviewSignature
+from chief_review.facts import (
+    ABNORMAL_COUNTS,
+    FINAL,
+    FIRST,
+    AbnormalCount,
+    Queue,
+    QueueFilters,
+    QueueRow,
+    QueueTab,
+    ReviewState,
+)
+from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
 from exam.kit.clock import day_of
 from exam.kit.house import actor_of, house_of
+from exam.knowledge.facts import Severity
 from exam.people.service import prefix_bounds
 from exam.visits import service as visits
 from exam.visits.facts import VisitState
@@ -31,7 +42,7 @@ _FINISHED = (VisitState.FINAL, VisitState.PUBLISHED, VisitState.DELIVERED)
 
 
 def queue(db: Session, filters: QueueFilters, page: int = 1, size: int = PAGE_SIZE) -> Queue:
-    """A page of the queue with the count of every tab; at most six statements."""
+    """A page of the queue with the count of every tab; at most five statements."""
     filters = _with_days(db, filters)
     conditions = _conditions(db, filters)
     counts = _counts(db, filters)
@@ -42,10 +53,14 @@ def queue(db: Session, filters: QueueFilters, page: int = 1, size: int = PAGE_SI
     if filters.tab is not QueueTab.FINAL:
         is_again = func.coalesce(ReviewRow.is_rereview, False)
         order = (is_again.desc(), Visit.urgent.desc(), VisitBoard.sections_done_at, Visit.id)
-    statement = _joined(select(Visit, VisitBoard, ReviewRow)).where(*conditions).order_by(*order)
+    statement = _joined(select(Visit, VisitBoard, ReviewRow, ReviewVersion.lines)).where(*conditions).order_by(*order)
+    statement = statement.outerjoin(
+        ReviewVersion, (ReviewVersion.visit_id == ReviewRow.visit_id) & (ReviewVersion.number == ReviewRow.version)
+    )
     found = db.execute(statement.limit(size).offset((page - 1) * size)).all()
-    signers = _signers(db, [row.Visit.id for row in found])
-    rows = tuple(_row(visit, board, review, signers) for visit, board, review in found)
+    ids = [row.Visit.id for row in found]
+    signers, abnormal = _signers(db, ids), _abnormal(db, ids)
+    rows = tuple(_row(visit, board, review, signers, lines, abnormal) for visit, board, review, lines in found)
     return Queue(tab=filters.tab, rows=rows, counts=counts, total=total, page=page, pages=pages, since=filters.since)
 
 
@@ -103,13 +118,20 @@ def _counts(db: Session, filters: QueueFilters) -> dict[str, int]:
     """How many visits each tab holds; the finished ones of the last days only."""
     site = actor_of(db).site
     recent = day_of(house_of(db).clock.now()) - timedelta(days=FINAL_DAYS)
-    counts = {}
+    counted = []
     for tab in QueueTab:
         statement = _joined(select(func.count())).where(VisitBoard.site == site, _tab_condition(tab))
         if tab is QueueTab.FINAL:
             statement = statement.where(VisitBoard.exam_on >= (filters.since or recent))
-        counts[tab.value] = db.scalar(statement) or 0
-    return counts
+        counted.append(statement.scalar_subquery().label(tab.value))
+    return dict(db.execute(select(*counted)).one()._mapping)
+
+
+def _abnormal(db: Session, visit_ids: Sequence[UUID]) -> dict[UUID, AbnormalCount]:
+    found: dict[UUID, AbnormalCount] = {}
+    for fill in house_of(db).modules.fillings(ABNORMAL_COUNTS):
+        found.update(fill(db, visit_ids))
+    return found
 
 
 def _signers(db: Session, visit_ids: Sequence[UUID]) -> dict[tuple[UUID, str], ReviewSignature]:
@@ -119,8 +141,12 @@ def _signers(db: Session, visit_ids: Sequence[UUID]) -> dict[tuple[UUID, str], R
     return {(row.visit_id, row.level): row for row in rows if row.undoes is None and row.id not in undone}
 
 
-def _row(visit: Visit, board: VisitBoard, review: ReviewRow | None, signers: dict[tuple[UUID, str], ReviewSignature]) -> QueueRow:
+def _row(
+    visit: Visit, board: VisitBoard, review: ReviewRow | None, signers: dict[tuple[UUID, str], ReviewSignature],
+    lines: str | None, abnormal: dict[UUID, AbnormalCount],
+) -> QueueRow:  # fmt: skip
     first, final = signers.get((visit.id, FIRST)), signers.get((visit.id, FINAL))
+    severities = [line.severity for line in msgspec.json.decode(lines, type=tuple[_Weighed, ...])] if lines else []
     return QueueRow(
         card=visits.to_card(visit, board),
         state=ReviewState(review.state) if review else None,
@@ -130,4 +156,13 @@ def _row(visit: Visit, board: VisitBoard, review: ReviewRow | None, signers: dic
         first_signer=first.name if first else "",
         final_signer=final.name if final else "",
         final_at=final.at if final else None,
+        conclusions=len(severities),
+        severity=max(severities, default=None),
+        abnormal=abnormal.get(visit.id),
     )
+
+
+class _Weighed(msgspec.Struct):
+    """A stored line as far as the queue needs it."""
+
+    severity: Severity = Severity.MILD

@@ -354,7 +354,6 @@ def require_final_signer(staff_id: UUID | None, title: str, author_id: UUID | No
 
 
 
-
 # --- digests ---------------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from chief_review import rules
@@ -24,13 +24,16 @@ from chief_review.facts import (
     ReviewReopened,
     ReviewState,
 )
+from chief_review.glance import range_mark, waited
 from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
 from chief_review.queue import FINAL_DAYS, MOST_EXPORTED, next_in_queue, queue
+from chief_review.spans import Span, visit_spans
 from exam.kit import audit
 from exam.kit.db import insert_rows
 from exam.kit.errors import Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
+from exam.kit.prepared import PreparedStatement
 from exam.staff import service as staff
 from exam.visits import orders
 from exam.visits import rules as visit_rules
@@ -43,11 +46,13 @@ __all__ = [
     "FINAL_DAYS",
     "MOST_EXPORTED",
     "QueueFilters",
+    "Span",
     "merge",
     "next_in_queue",
     "on_record_reopened",
     "on_result_stored",
     "queue",
+    "range_mark",
     "regenerate",
     "return_to_department",
     "review",
@@ -59,6 +64,8 @@ __all__ = [
     "suggestions",
     "undo_final",
     "undo_first",
+    "visit_spans",
+    "waited",
 ]
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -293,10 +300,14 @@ def on_result_stored(db: Session, event: ResultStored) -> None:
     _fall_back(db, event.visit_id, "科室结果有更正", must_reopen=False)
 
 
+_HAS_REVIEW = PreparedStatement(select(ReviewRow.visit_id).where(ReviewRow.visit_id == bindparam("of_visit")))
+
+
 def _fall_back(db: Session, visit_id: UUID, reason: str, *, must_reopen: bool) -> None:
-    row = db.execute(select(ReviewRow).where(ReviewRow.visit_id == visit_id)).scalar()
-    if row is None:
+    # Asked at every saving of results, long before there is a review of most visits.
+    if _HAS_REVIEW.first(db, of_visit=visit_id) is None:
         return
+    row = db.get_one(ReviewRow, visit_id)
     if row.state == ReviewState.FINAL:
         row.is_rereview, row.attention = True, reason
         return

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Litestar, Request, Response, Router
-from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
@@ -74,14 +73,16 @@ def create_app(house: House) -> Litestar:
     def not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:
         return web.on_http(request, error)
 
+    own = {name.encode(): value.encode() for name, value in web.HEADERS.items()}
+    if settings.tls_certificate or settings.trusted_proxy:
+        own[b"strict-transport-security"] = b"max-age=31536000"
+    of_pages, of_statics = list(own.items()), list({**own, b"cache-control": STATIC_CACHE.encode()}.items())
+
     async def add_headers(message: Message, scope: Scope) -> None:
         if message["type"] == "http.response.start":
-            headers = MutableScopeHeaders.from_message(message)
             is_static = scope["path"].startswith("/static/") and message["status"] < 400
-            for name, value in web.HEADERS.items():
-                headers[name] = STATIC_CACHE if is_static and name == "cache-control" else value
-            if settings.tls_certificate or settings.trusted_proxy:
-                headers["strict-transport-security"] = "max-age=31536000"
+            given = [header for header in message["headers"] if header[0] not in own]
+            message["headers"] = given + (of_statics if is_static else of_pages)
 
     app = Litestar(
         route_handlers=[*routes, *statics],

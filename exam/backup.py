@@ -10,7 +10,7 @@ from pathlib import Path
 from exam.backup_chain import folders
 from exam.backup_drill import drill
 from exam.backup_restore import open_restored, record, restore
-from exam.backup_ship import is_on_same_disk, require_apart, require_embedded, ship
+from exam.backup_ship import is_on_same_disk, refused_on_postgresql, require_apart, require_embedded, ship
 from exam.kit.clock import CENTRE_ZONE, SystemClock, local
 from exam.kit.errors import Refused
 from exam.kit.house import House
@@ -62,7 +62,7 @@ def _backup(settings: Settings, arguments: Namespace) -> int:
 
 
 def _restore(settings: Settings, arguments: Namespace) -> int:
-    from exam.commands import breaches_of
+    from exam.commands import breaches_of, show
 
     target = Path(arguments.to).resolve()
     source = Path(arguments.source).resolve()
@@ -74,10 +74,7 @@ def _restore(settings: Settings, arguments: Namespace) -> int:
     print(f"  审计已记录本次恢复: {record(house, restored)}")
     bad = 0
     for name, breaches in breaches_of(house):
-        print(f"{'ok  ' if not breaches else 'FAIL'} {name}")
-        for breach in breaches[:20]:
-            print(f"     {breach}")
-        bad += len(breaches)
+        bad += show(name, breaches)
     house.engine.dispose()
     return 1 if bad else 0
 
@@ -85,6 +82,8 @@ def _restore(settings: Settings, arguments: Namespace) -> int:
 def _drill(settings: Settings, arguments: Namespace) -> int:
     from exam.commands import open_house
 
+    if settings.database_url and not arguments.source:
+        raise refused_on_postgresql()
     copies = copies_of(settings, arguments.source)
     is_live = not arguments.source and not settings.database_url
     live = open_house(settings) if is_live else None

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from exam.backup_chain import DATABASE, Generation, Line, digest_of, newest, raw_connection, store
+from exam.backup_chain import DATABASE, Generation, Line, digest_of, newest, raw_connection
 from exam.kit import audit
+from exam.kit.durable import store
 from exam.kit.errors import Refused
 from exam.kit.house import House, system_actor
 from exam.kit.keys import Keys

@@ -32,10 +32,9 @@ from exam.backup_chain import (
     folders,
     newest,
     raw_connection,
-    store,
-    sync_folder,
 )
 from exam.kit.clock import local
+from exam.kit.durable import store, sync
 from exam.kit.errors import Refused
 from exam.kit.house import House
 
@@ -48,6 +47,9 @@ NIGHT_HOUR = 2
 LONGEST_LOG_BYTES = 64 * 1024 * 1024
 """A longer log is folded whole, with writers held back for that moment, so that it can restart."""
 
+LINE_BYTES = 4096
+"""More than any line of the anchor is long."""
+
 WAL_HEADER = 32
 FRAME_HEADER = 24
 
@@ -55,7 +57,12 @@ FRAME_HEADER = 24
 def require_embedded(house: House) -> None:
     """Refuses on PostgreSQL: its own tools do this better."""
     if not house.is_sqlite:
-        raise Refused("backup.postgresql", "PostgreSQL 数据库请使用其自带的备份工具", "步骤见 docs/backup.md(pgBackRest)")
+        raise refused_on_postgresql()
+
+
+def refused_on_postgresql() -> Refused:
+    """The refusal, with where to read on."""
+    return Refused("backup.postgresql", "PostgreSQL 数据库请使用其自带的备份工具", "步骤见 docs/backup.md(pgBackRest)")
 
 
 def require_apart(copies: Path, data: Path, keys: Path) -> Path:
@@ -213,7 +220,7 @@ def _take_full(house: House, copies: Path, reader: Any) -> Generation:
         reader.backup(copy, pages=-1)
     finally:
         copy.close()
-    _sync_file(partial / DATABASE)
+    sync(partial / DATABASE)
     manifest = Manifest(
         at=now,
         app_version=app_version(),
@@ -226,9 +233,9 @@ def _take_full(house: House, copies: Path, reader: Any) -> Generation:
     base = Generation(partial, house.keys["anchor"])
     base.append(Line("base", now, main=signature, file=DATABASE, sha256=manifest.files[DATABASE]))
     store(partial / "manifest.json", [msgspec.json.format(msgspec.json.encode(manifest), indent=1)])
-    sync_folder(partial)
+    sync(partial)
     partial.rename(copies / name)
-    sync_folder(copies)
+    sync(copies)
     generation = Generation(copies / name, house.keys["anchor"])
     house.cache["backup.generation"] = generation
     for old in folders(copies)[:-KEPT]:
@@ -241,14 +248,6 @@ def _free_name(copies: Path, now: datetime) -> str:
     while (copies / (name := f"full-{now:%Y%m%dT%H%M%SZ}-{number:02}")).exists():
         number += 1
     return name
-
-
-def _sync_file(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def app_version() -> str:
@@ -369,15 +368,24 @@ def _copy_beside(house: House, copies: Path) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
+            sync(target)
 
 
 def _tail(source: Path, target: Path) -> bytes:
-    """What a growing file has more than its copy; a copy that is longer, of another file, is set aside."""
+    """What a growing file has more than its copy. A copy that is no beginning of it (another file's, or made before a power
+    cut tore the last line) is set aside."""
     have = target.stat().st_size if target.exists() else 0
-    if have > source.stat().st_size:
-        target.replace(target.with_suffix(f".before-{int(target.stat().st_mtime)}"))
-        have = 0
     with source.open("rb") as file:
+        if have and _end(target, have) != _end(source, have):
+            target.replace(target.with_suffix(f".before-{int(target.stat().st_mtime)}"))
+            have = 0
         file.seek(have)
         content = file.read()
     return content[: content.rfind(b"\n") + 1]
+
+
+def _end(path: Path, size: int) -> bytes:
+    """The last bytes of the first `size` bytes of a file: more than a line of the anchor has."""
+    with path.open("rb") as file:
+        file.seek(max(0, size - LINE_BYTES))
+        return file.read(min(size, LINE_BYTES))

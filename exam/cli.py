@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from exam.kit.module import load
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one sub-command; a refusal prints its reason and remedy and gives status 1."""
+    gc.disable()  # what is loaded now stays; looking for garbage in it would only make the start longer
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -26,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_arguments(sub)
             sub.set_defaults(run=command.run)
     chosen = parser.parse_args(arguments)
+    gc.freeze()
+    gc.enable()
     try:
         status: int = chosen.run(config, chosen)
     except BadInput as refused:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from argparse import ArgumentParser, Namespace
 from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from exam import backup, migrations
@@ -16,10 +18,12 @@ from exam.catalog import service as catalog
 from exam.kit import audit, jobs
 from exam.kit.clock import Clock
 from exam.kit.errors import Refused
+from exam.kit.events import Event
 from exam.kit.house import House, system_actor
 from exam.kit.keys import Keys
 from exam.kit.module import Command
 from exam.kit.random import SystemRandom
+from exam.kit.server_checks import require_safe_server
 from exam.settings import Settings
 from exam.staff import accounts
 
@@ -57,6 +61,19 @@ def open_house(settings: Settings) -> House:
     return make_house(settings)
 
 
+def open_for_work(settings: Settings) -> House:
+    """As `open_house`, for a process that goes on writing: its ids come after all that are kept."""
+    house = open_house(settings)
+    try:
+        with house.unit(None, write=False) as db:
+            last = db.scalar(select(Event.id).order_by(Event.id.desc()).limit(1))
+    except (OperationalError, ProgrammingError) as error:
+        raise Refused("serve.not_set_up", "数据库尚未初始化或无法打开", "请先运行 exam migrate,并核对数据库地址和密钥") from error
+    if last is not None:
+        house.ids.follow(last)
+    return house
+
+
 def set_up(settings: Settings, clock: Clock | None = None) -> House:
     """Makes keys, schema, audit writers, roles and catalogue where they are missing. Running it again changes nothing."""
     from exam.app import make_house
@@ -82,6 +99,7 @@ def set_up(settings: Settings, clock: Clock | None = None) -> House:
 
 
 def _migrate(settings: Settings, arguments: Namespace) -> int:
+    require_safe_server(settings.database_url)
     set_up(settings)
     print("数据库已就绪")
     return 0
@@ -100,19 +118,24 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     from exam.app import create_app
 
     require_safe_address(settings)
-    house = open_house(settings)
+    require_safe_server(settings.database_url)
+    house = open_for_work(settings)
     app = create_app(house)
+    gc.freeze()  # the routes, tables and templates stay for good: no pause while serving looks through them
     stop = threading.Event()
     worker = threading.Thread(target=jobs.work, args=(house, stop), name="worker", daemon=True)
     if not arguments.no_worker:
         worker.start()
-    threading.Thread(target=_warm, args=(house,), name="warm", daemon=True).start()
+    warm = threading.Timer(WARM_AFTER_SECONDS, _warm, (house,))
+    warm.daemon = True
+    warm.start()
     print(f"体检系统已启动: http://{settings.host}:{settings.port}", flush=True)
     uvicorn.run(
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False,
         ssl_certfile=settings.tls_certificate or None, ssl_keyfile=settings.tls_key or None,
         proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
     )  # fmt: skip
+    warm.cancel()
     stop.set()
     house.wake.set()
     if worker.is_alive():
@@ -122,8 +145,12 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
+WARM_AFTER_SECONDS = 1.0
+"""The first pages after a start come before what only a later one needs."""
+
+
 def _warm(house: House) -> None:
-    """Loads what the first request of a kind would have to wait for (fonts, seal), beside the first requests."""
+    """Loads what the first request of a kind would have to wait for (fonts, seal), once the server answers."""
     for module in house.modules.all:
         if module.warm is not None:
             module.warm(house)
@@ -149,7 +176,8 @@ def _is_address(host: str) -> bool:
 
 
 def _worker(settings: Settings, arguments: Namespace) -> int:
-    house = open_house(settings)
+    require_safe_server(settings.database_url)
+    house = open_for_work(settings)
     stop = threading.Event()
     try:
         jobs.work(house, stop)
@@ -168,19 +196,26 @@ def breaches_of(house: House) -> list[tuple[str, list[str]]]:
     return found
 
 
+def show(name: str, breaches: list[str]) -> int:
+    """Prints an invariant with its first breaches; says how many there are."""
+    print(f"{'ok  ' if not breaches else 'FAIL'} {name}")
+    for breach in breaches[:20]:
+        print(f"     {breach}")
+    return len(breaches)
+
+
 def _verify(settings: Settings, arguments: Namespace) -> int:
     house = open_house(settings)
     bad = 0
     for name, breaches in breaches_of(house):
-        print(f"{'ok  ' if not breaches else 'FAIL'} {name}")
-        for breach in breaches[:20]:
-            print(f"     {breach}")
-        bad += len(breaches)
+        bad += show(name, breaches)
     if house.is_sqlite:
         with house.engine.connect() as connection:
             verdict = connection.execute(text("PRAGMA integrity_check")).scalar_one()
         print(f"{'ok  ' if verdict == 'ok' else 'FAIL'} the database file is intact")
         bad += verdict != "ok"
+    for note in house.anchor.notes():
+        print(f"note {note}")
     return 1 if bad else 0
 
 

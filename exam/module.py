@@ -9,7 +9,7 @@ from exam.kit import audit, auth
 from exam.kit.module import Invariant, Job, MenuEntry, Module
 from exam.knowledge import service as knowledge
 from exam.people import pages as people_pages
-from exam.staff import account_pages, audit_pages
+from exam.staff import account_pages, audit_pages, upkeep
 from exam.staff import api as staff_api
 from exam.staff import pages as staff_pages
 from exam.staff import service as staff
@@ -71,6 +71,11 @@ module = Module(
         Invariant("A2 anchored heads are still there", lambda db: db.info["house"].anchor.breaches(db)),
         *verify.INVARIANTS,
     ),
-    jobs=(Job("anchor", 60, commands.anchor), Job("checkpoint", 5, commands.checkpoint), Job("optimize", 3600, commands.optimize)),
+    jobs=(
+        Job("anchor", 60, commands.anchor),
+        Job("checkpoint", 5, commands.checkpoint),
+        Job("optimize", 3600, commands.optimize),
+        *upkeep.JOBS,
+    ),
     set_up=knowledge.set_up,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Annotated
 from uuid import UUID
@@ -11,7 +12,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from sqlalchemy.orm import Session
 
 from billing import service as billing
-from billing.facts import Balance
+from billing.facts import Balance, Payment, Refund
 from exam.catalog import service as catalog
 from exam.catalog.facts import ItemGroup, Package
 from exam.kit import audit, web
@@ -20,8 +21,8 @@ from exam.people.facts import Person
 from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import OrderLine, TubeCard, VisitCard
-from registration import board, drawing, printing, recognition, service
-from registration.facts import Board, DayPlaces, Opened, OpenLineChoice, Printable, Recognised, WalkIn
+from registration import board, consents, drawing, printing, recognition, service
+from registration.facts import Board, ConsentAsked, DayPlaces, Opened, OpenLineChoice, Printable, Recognised, WalkIn
 from registration.forms import AnyRequest, refuse_control_characters
 
 IdempotencyHeader = Annotated[str, HeaderParameter(name="idempotency-key")]
@@ -35,6 +36,9 @@ class VisitAnswer(msgspec.Struct):
     lines: tuple[OrderLine, ...]
     tubes: tuple[TubeCard, ...]
     balance: Balance
+    payments: tuple[Payment, ...]
+    refunds: tuple[Refund, ...]
+    consent: ConsentAsked | None
     printables: tuple[Printable, ...]
 
 
@@ -84,6 +88,19 @@ class PaymentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipt_no: Words
 
 
+class RefundBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the window gave back, in fen: all that is owed."""
+
+    amount_fen: int
+    receipt_no: Words = ""
+
+
+class ConsentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version of the consent text that was signed."""
+
+    version: int
+
+
 class TubeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A tube's barcode."""
 
@@ -119,12 +136,19 @@ def answer(db: Session, visit_id: UUID) -> VisitAnswer:
     """A visit as it stands now."""
     card = visits.card(db, visit_id)
     lines, cards = orders.lines(db, visit_id), tubes.of_visit(db, visit_id)
-    return VisitAnswer(card, lines, cards, billing.balance(db, visit_id), printing.printables_of(db, card, lines, cards))
+    money = billing.account(db, visit_id)
+    return VisitAnswer(
+        card, lines, cards, money.balance, money.payments, money.refunds, consents.asked_of(db, card, lines),
+        printing.printables_of(db, card, lines, cards),
+    )  # fmt: skip
 
 
-def visit_id_of(db: Session, visit_no: str) -> UUID:
-    """The id behind a visit number."""
-    return service.visit_of(db, visit_no).id
+def act_on(db: Session, visit_no: str, act: Callable[[UUID], object], body: msgspec.Struct | None = None) -> VisitAnswer:
+    """Finds the visit, does `act` to it, and answers with the visit as it stands then. `body` may hold no control characters."""
+    visit_id = service.visit_of(db, visit_no).id
+    refuse_control_characters(body)
+    act(visit_id)
+    return answer(db, visit_id)
 
 
 # --- looking up --------------------------------------------------------------------------------------------------------
@@ -204,43 +228,31 @@ def read_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> Visi
 @web.post("/api/visits/{visit_no:str}/register", may="registration.register")
 def register(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> VisitAnswer:
     """A booking becomes a registration."""
-    visit_id = visit_id_of(db, visit_no)
-    service.register(db, visit_id)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.register(db, visit_id))
 
 
 @web.post("/api/visits/{visit_no:str}/check-in", may="registration.check_in")
 def check_in(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> VisitAnswer:
     """The person is here."""
-    visit_id = visit_id_of(db, visit_no)
-    service.check_in(db, visit_id)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.check_in(db, visit_id))
 
 
 @web.post("/api/visits/{visit_no:str}/undo-check-in", may="registration.undo")
 def undo_check_in(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[Reason]) -> VisitAnswer:
     """Takes a check-in back."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.undo_check_in(db, visit_id, data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.undo_check_in(db, visit_id, data.reason), data)
 
 
 @web.post("/api/visits/{visit_no:str}/day", may="registration.book")
 def rebook(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[DayBody]) -> VisitAnswer:
     """Moves a visit to another day."""
-    visit_id = visit_id_of(db, visit_no)
-    service.rebook(db, visit_id, data.exam_on)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.rebook(db, visit_id, data.exam_on))
 
 
 @web.post("/api/visits/{visit_no:str}/cancel", may="registration.cancel")
 def cancel(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[Reason]) -> VisitAnswer:
     """Cancels a visit of which nothing was done."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.cancel(db, visit_id, data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.cancel(db, visit_id, data.reason), data)
 
 
 @web.post("/api/visits/{visit_no:str}/payments", may="billing.pay_at_window")
@@ -248,13 +260,57 @@ def pay(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[PaymentBody], idempotency_key: IdempotencyHeader = ""
 ) -> VisitAnswer:
     """Records a payment at the window."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    if idempotency_key:
-        service.pay_once(db, idempotency_key, visit_id, data.amount_fen, data.receipt_no)
-    else:
-        service.pay(db, visit_id, data.amount_fen, data.receipt_no)
-    return answer(db, visit_id)
+
+    def record(visit_id: UUID) -> UUID:
+        if idempotency_key:
+            return service.pay_once(db, idempotency_key, visit_id, data.amount_fen, data.receipt_no)
+        return service.pay(db, visit_id, data.amount_fen, data.receipt_no)
+
+    return act_on(db, visit_no, record, data)
+
+
+@web.post("/api/visits/{visit_no:str}/payments/{payment_id:str}/undo", may="billing.undo_payment")
+def undo_payment(
+    request: AnyRequest, db: web.Db, visit_no: FromPath[str], payment_id: FromPath[str], data: JSONBody[Reason]
+) -> VisitAnswer:
+    """Takes a recorded payment back."""
+    payment = web.uuid_of(payment_id)
+    return act_on(db, visit_no, lambda visit_id: billing.undo_payment(db, visit_id, payment, data.reason), data)
+
+
+@web.post("/api/visits/{visit_no:str}/refunds", may="billing.refund_at_window")
+def refund(
+    request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[RefundBody], idempotency_key: IdempotencyHeader = ""
+) -> VisitAnswer:
+    """Records that the window gave back what is owed."""
+
+    def record(visit_id: UUID) -> UUID:
+        if idempotency_key:
+            return service.refund_once(db, idempotency_key, visit_id, data.amount_fen, data.receipt_no)
+        return billing.refund_at_window(db, visit_id, data.amount_fen, data.receipt_no)
+
+    return act_on(db, visit_no, record, data)
+
+
+@web.post("/api/visits/{visit_no:str}/refunds/{refund_id:str}/undo", may="billing.undo_payment")
+def undo_refund(
+    request: AnyRequest, db: web.Db, visit_no: FromPath[str], refund_id: FromPath[str], data: JSONBody[Reason]
+) -> VisitAnswer:
+    """Takes the record of a refund back."""
+    given = web.uuid_of(refund_id)
+    return act_on(db, visit_no, lambda visit_id: billing.undo_refund(db, visit_id, given, data.reason), data)
+
+
+@web.post("/api/visits/{visit_no:str}/consent", may="registration.check_in")
+def give_consent(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[ConsentBody]) -> VisitAnswer:
+    """The person signed the consent text that the visit's answer shows."""
+    return act_on(db, visit_no, lambda visit_id: consents.give(db, visit_id, data.version, "program"))
+
+
+@web.post("/api/visits/{visit_no:str}/withdraw-consent", may="registration.check_in")
+def withdraw_consent(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[Reason]) -> VisitAnswer:
+    """The person takes the consent back."""
+    return act_on(db, visit_no, lambda visit_id: consents.withdraw(db, visit_id, data.reason), data)
 
 
 # --- the order ---------------------------------------------------------------------------------------------------------
@@ -263,19 +319,13 @@ def pay(
 @web.post("/api/visits/{visit_no:str}/lines", may="registration.change_order")
 def add_lines(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[GroupCodes]) -> VisitAnswer:
     """Adds groups."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.add_groups(db, visit_id, data.groups)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.add_groups(db, visit_id, data.groups), data)
 
 
 @web.post("/api/visits/{visit_no:str}/lines/refuse", may="registration.refuse")
 def refuse_lines(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[LineIds]) -> VisitAnswer:
     """The person refuses lines."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.refuse_line(db, visit_id, data.line_ids, data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.refuse_line(db, visit_id, data.line_ids, data.reason), data)
 
 
 @web.post("/api/visits/{visit_no:str}/lines/{line_id:str}/remove", may="registration.change_order")
@@ -283,10 +333,7 @@ def remove_line(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_id: FromPath[str], data: JSONBody[Reason]
 ) -> VisitAnswer:
     """Takes a line off."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.remove_line(db, visit_id, web.uuid_of(line_id), data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.remove_line(db, visit_id, web.uuid_of(line_id), data.reason), data)
 
 
 @web.post("/api/visits/{visit_no:str}/lines/{line_id:str}/postpone", may="registration.change_order")
@@ -294,18 +341,13 @@ def postpone_line(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_id: FromPath[str], data: JSONBody[Postponement]
 ) -> VisitAnswer:
     """A line is done later."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.postpone_line(db, visit_id, web.uuid_of(line_id), data.due_on, data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.postpone_line(db, visit_id, web.uuid_of(line_id), data.due_on, data.reason), data)
 
 
 @web.post("/api/visits/{visit_no:str}/lines/{line_id:str}/resume", may="registration.refuse")
 def resume_line(request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_id: FromPath[str]) -> VisitAnswer:
     """A refused or postponed line is to be examined after all."""
-    visit_id = visit_id_of(db, visit_no)
-    service.resume_line(db, visit_id, web.uuid_of(line_id))
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.resume_line(db, visit_id, web.uuid_of(line_id)))
 
 
 # --- tubes, slips, sheet -----------------------------------------------------------------------------------------------
@@ -314,18 +356,13 @@ def resume_line(request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_i
 @web.post("/api/visits/{visit_no:str}/tubes/collect", may="registration.draw")
 def collect_tube(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[TubeBody]) -> VisitAnswer:
     """A tube was drawn; its barcode must be this visit's."""
-    visit_id = visit_id_of(db, visit_no)
-    drawing.collect(db, visit_id, data.barcode)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: drawing.collect(db, visit_id, data.barcode))
 
 
 @web.post("/api/visits/{visit_no:str}/tubes/undo", may="registration.draw")
 def undo_tube(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[TubeUndo]) -> VisitAnswer:
     """Takes a collection back."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    drawing.undo(db, visit_id, data.barcode, data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: drawing.undo(db, visit_id, data.barcode, data.reason), data)
 
 
 @web.post("/api/visits/{visit_no:str}/prints", may="registration.print")
@@ -333,29 +370,24 @@ def print_slips(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: 
     """Counts a print of each slip."""
     refuse_control_characters(data)
     pairs = [(kind, subject) for kind, _, subject in (each.partition(":") for each in data.slips)]
-    return list(printing.record(db, visit_id_of(db, visit_no), pairs))
+    return list(printing.record(db, service.visit_of(db, visit_no).id, pairs))
 
 
 @web.post("/api/visits/{visit_no:str}/return", may="registration.return_sheet")
 def return_sheet(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[ReturnBody]) -> VisitAnswer:
     """Takes the guide sheet back."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.return_sheet(db, visit_id, data.choices)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.return_sheet(db, visit_id, data.choices), data)
 
 
 @web.post("/api/visits/{visit_no:str}/undo-return", may="registration.undo")
 def undo_return(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[Reason]) -> VisitAnswer:
     """Gives the sheet back."""
-    visit_id = visit_id_of(db, visit_no)
-    refuse_control_characters(data)
-    service.undo_return(db, visit_id, data.reason)
-    return answer(db, visit_id)
+    return act_on(db, visit_no, lambda visit_id: service.undo_return(db, visit_id, data.reason), data)
 
 
 routes = (
     list_packages, list_groups, recognise_person, read_person, read_board, read_calendar, list_visits, search_visits, open_visit,
-    read_visit, register, check_in, undo_check_in, rebook, cancel, pay, add_lines, refuse_lines, remove_line, postpone_line,
+    read_visit, register, check_in, undo_check_in, rebook, cancel, pay, undo_payment, refund, undo_refund, give_consent,
+    withdraw_consent, add_lines, refuse_lines, remove_line, postpone_line,
     resume_line, collect_tube, undo_tube, print_slips, return_sheet, undo_return,
 )  # fmt: skip

@@ -110,10 +110,11 @@ def day_list(db: Session, day: date, tile: Tile | None = None, page: int = 1, si
         func.coalesce(VisitBoard.checked_in_at, VisitBoard.registered_at, VisitBoard.booked_at).desc(),
         VisitBoard.visit_id.desc(),
     )
-    return _paged(db, condition, order, page, size)
+    return paged(db, condition, order, page, size)
 
 
-def _paged(db: Session, condition: ColumnElement[bool], order: Sequence[Any], page: int, size: int) -> Page:
+def paged(db: Session, condition: ColumnElement[bool], order: Sequence[Any], page: int, size: int = PAGE_SIZE) -> Page:
+    """One page of the visits that meet a condition on visit and board; two statements."""
     total = (
         db.scalar(select(func.count()).select_from(VisitBoard).join(Visit, Visit.id == VisitBoard.visit_id).where(condition)) or 0
     )
@@ -189,9 +190,7 @@ def find(db: Session, text: str, page: int = 1) -> Found:
         conditions.append(Visit.organization_id.in_(organizations))
     if not conditions:
         return msgspec.structs.replace(nothing, hint="拼音至少输入两个字母")
-    listed = _paged(
-        db, and_(Visit.site == site, or_(*conditions)), (Visit.exam_on.desc(), Visit.id.desc()), page, PAGE_SIZE
-    )  # fmt: skip
+    listed = paged(db, and_(Visit.site == site, or_(*conditions)), (Visit.exam_on.desc(), Visit.id.desc()), page)
     persons = _persons_without_visit(db, plain, site) if wanted is not None and listed.page == 1 else ()
     return Found(listed, persons)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Response
 from litestar.params import FromQuery
@@ -12,14 +11,14 @@ from sqlalchemy.orm import Session
 
 from exam.kit import ids, web
 from exam.kit.errors import Refused
-from exam.kit.house import house_of
+from exam.kit.house import actor_of, house_of
 from exam.people import service as people
 from exam.people.facts import ID_KIND_NAMES, IdKind
 from exam.people.rules import guess_kind
 from exam.visits.facts import CATEGORY_NAMES
-from registration import board, recognition, service
+from registration import board, consents, queues, recognition, service
 from registration.facts import TILE_NAMES, Recognised, Tile
-from registration.forms import AnyRequest, FormData, OrderForm, RecogniseForm, read
+from registration.forms import AnyRequest, ConsentTextForm, FindForm, FormData, OrderForm, RecogniseForm, read
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 BOARD = "/registration/today"
@@ -49,8 +48,11 @@ def _board_page(db: Session, day: date | None, tile: str, page: int) -> web.Page
     tiles = [(each, TILE_NAMES[each], getattr(counts, each.value), TILE_TONES[each]) for each in Tile]
     listed = board.day_list(db, chosen, shown, page)
     base = f"{BOARD}?day={chosen.isoformat()}"
+    refunds, refund_count = queues.refunds(db)
+    may_change_consent = actor_of(db).may("registration.consent_text")
     return web.page(
-        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, listed=listed,
+        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, listed=listed, refunds=refunds,
+        refund_count=refund_count, consent=consents.text_in_force(db) if may_change_consent else None,
         title=TILE_NAMES[shown] if shown else "全部",
         day=chosen, is_today=chosen == today, base=base, url=f"{base}&tile={shown.value if shown else ''}",
     )  # fmt: skip
@@ -65,23 +67,20 @@ def export_day(request: AnyRequest, db: web.Db, day: FromQuery[date | None] = No
 
 
 @web.get("/registration/find", may="registration.read")
-def show_found(request: AnyRequest, db: web.Db, q: FromQuery[str] = "", page: FromQuery[int] = 1) -> web.Page:
-    """Visits and people by number, name, pinyin, last four, document, phone or company; a whole number opens its visit."""
-    return _found(db, q, page)
-
-
-def _found(db: Session, q: str, page: int) -> web.Page:
-    plain = "".join(character for character in q if character.isprintable()).strip()
-    found = board.find(db, plain, page)
-    if found.exact:
-        return web.back_to(db, f"/registration/visits/{found.exact}")
-    return web.page(db, "registration/find.html", q=plain, found=found, url=f"/registration/find?q={quote(plain, safe='')}")
+def show_find(request: AnyRequest, db: web.Db) -> web.Page:
+    """The search, empty: words travel in the body of `find` only, so a name or document number stands in no address or log."""
+    return web.page(db, "registration/find.html", q="", found=None)
 
 
 @web.post("/registration/find", may="registration.read")
 def find(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
-    """As `show_found`, with the words in the body: a typed document number stands in no address and no log."""
-    return _found(db, str(data.get("q", ""))[:60], 1)
+    """Visits and people by number, name, pinyin, last four, document, phone or company; a whole number opens its visit."""
+    words = "".join(character for character in str(data.get("q", ""))[:60] if character.isprintable())
+    form = read({"q": words, "page": data.get("page", "")}, FindForm)
+    found = board.find(db, form.q, form.page)
+    if found.exact:
+        return web.back_to(db, f"/registration/visits/{found.exact}")
+    return web.page(db, "registration/find.html", q=form.q, found=found)
 
 
 @web.post("/registration/recognise", may="registration.register")
@@ -136,6 +135,14 @@ def open_walk_in(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     return web.back_to(db, f"/registration/visits/{opened.visit_no}", toast=toast)
 
 
+@web.post("/registration/consent-text", may="registration.consent_text")
+def publish_consent_text(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Puts a new version of the consent text in force."""
+    form = read(data, ConsentTextForm)
+    text = consents.publish(db, form.body, form.source, bool(form.asks_everyone))
+    return web.back_to(db, BOARD, toast=f"知情同意书第 {text.version} 版已生效")
+
+
 def _visit_no_in(text: str) -> str:
     try:
         return ids.read_visit_no(text)
@@ -143,4 +150,4 @@ def _visit_no_in(text: str) -> str:
         return ""
 
 
-routes = (show_board, show_today, export_day, show_found, find, recognise, without_document, show_quote, open_walk_in)
+routes = (show_board, show_today, export_day, show_find, find, recognise, without_document, show_quote, open_walk_in, publish_consent_text)

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from sqlalchemy.orm import Session
+
 from exam.kit import web
-from registration import drawing, service
+from registration import drawing, queues, service
 from registration.facts import UNDO_REASONS
 from registration.forms import AnyRequest, FormData, ReasonForm, ScanForm, UndoDrawForm, read
 
 
 @web.get("/registration/drawing", may="registration.draw")
 def show_drawing(request: AnyRequest, db: web.Db) -> web.Page:
-    """The chair, waiting for a guide sheet."""
-    return web.page(db, "registration/drawing.html", drawing=None, reasons=UNDO_REASONS)
+    """The chair, waiting for a guide sheet, with everybody who waits for it."""
+    return web.page(db, "registration/drawing.html", **_values(db, None))
 
 
 @web.post("/registration/drawing/scan", may="registration.draw")
 def scan(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """One scan: a guide sheet opens its visit, a tube is collected."""
     form = read(data, ScanForm)
-    return web.page(db, "registration/_drawing.html", drawing=drawing.scan(db, form.code, form.visit_no), reasons=UNDO_REASONS)
+    return web.page(db, "registration/_drawing.html", **_values(db, drawing.scan(db, form.code, form.visit_no)))
 
 
 @web.post("/registration/drawing/undo", may="registration.draw")
@@ -27,7 +31,13 @@ def undo(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     form = read(data, UndoDrawForm)
     visit = service.visit_of(db, form.visit_no)
     found = drawing.undo(db, visit.id, form.barcode, ReasonForm(form.reason, form.other).text)
-    return web.page(db, "registration/_drawing.html", drawing=found, reasons=UNDO_REASONS)
+    return web.page(db, "registration/_drawing.html", **_values(db, found))
+
+
+def _values(db: Session, found: drawing.Drawing | None) -> dict[str, Any]:
+    """What the chair shows; the queue only while no tube of the person in the chair is waiting."""
+    is_busy = found is not None and bool(found.waiting)
+    return {"drawing": found, "reasons": UNDO_REASONS, "queue": None if is_busy else queues.drawing_queue(db)}
 
 
 routes = (show_drawing, scan, undo)

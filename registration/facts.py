@@ -18,6 +18,11 @@ REFUSAL_REASONS = ("受检者拒绝", "身体原因不宜检查", "女性生理�
 POSTPONE_REASONS = ("女性生理期", "标本未留取", "身体不适", "设备原因", "时间来不及")
 REMOVE_REASONS = ("开错项目", "受检者要求退项", "更换套餐")
 UNDO_REASONS = ("操作错误", "扫错人", "受检者要求")
+WITHDRAWAL_REASON = "撤回知情同意"
+"""What private items are refused with when the person takes the consent back."""
+
+WITHDRAWAL_REASONS = ("受检者要求", "监护人要求", "登记错误")
+PAYMENT_UNDO_REASONS = ("登记错误", "金额或收据号有误", "收款已作废")
 CANCEL_REASONS = ("受检者要求取消", "登记错误", "重复登记")
 
 
@@ -38,6 +43,13 @@ TILE_NAMES = {
     Tile.BLOOD_DRAWN: "已抽血",
     Tile.EXAMINED: "已检查",
 }
+
+
+class SheetTab(StrEnum):
+    """Sheets that are still out: of today's visits, or of those of earlier days."""
+
+    TODAY = "today"
+    EARLIER = "earlier"
 
 
 class BoardRow(msgspec.Struct, frozen=True):
@@ -177,6 +189,7 @@ class GroupChoice(msgspec.Struct, frozen=True):
     is_ordered: bool = False
     blocked: str = ""
     warnings: tuple[str, ...] = ()
+    is_private: bool = False
 
 
 class PackageChoice(msgspec.Struct, frozen=True):
@@ -198,6 +211,46 @@ class Quote(msgspec.Struct, frozen=True):
     group_names: tuple[str, ...]
     blocked: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+class ConsentGiver(StrEnum):
+    """Who signs a consent: the person, or for a child under fourteen the guardian (PIPL art. 31)."""
+
+    PERSON = "person"
+    GUARDIAN = "guardian"
+
+
+CONSENT_GIVER_NAMES = {ConsentGiver.PERSON: "受检者", ConsentGiver.GUARDIAN: "监护人"}
+
+
+class ConsentText(msgspec.Struct, frozen=True):
+    """One version of a site's consent text. It is asked of whoever has private items, or of everyone."""
+
+    id: UUID
+    version: int
+    issued_on: date
+    source: str
+    body: str
+    asks_everyone: bool = False
+
+
+class Consent(msgspec.Struct, frozen=True):
+    """A consent that stands: the version that was signed, by whom, where and when."""
+
+    id: UUID
+    text: ConsentText
+    giver: ConsentGiver
+    channel: str
+    at: datetime
+
+
+class ConsentAsked(msgspec.Struct, frozen=True):
+    """What a visit's person has to sign before check-in: the text, the private items it is about, and whether it was signed."""
+
+    text: ConsentText
+    names: tuple[str, ...]
+    giver: ConsentGiver
+    given: Consent | None = None
 
 
 class SlipsPrinted(msgspec.Struct, frozen=True):

@@ -26,9 +26,10 @@ Text = Annotated[str, msgspec.Meta(max_length=200)]
 LABELS = {
     "id_no": "证件号码", "id_kind": "证件类型", "name": "姓名", "sex": "性别", "birth_on": "出生日期", "phone": "联系电话",
     "package": "套餐", "groups": "加项", "category": "体检类别", "organization_id": "单位", "urgent": "加急", "exam_on": "体检日期",
-    "key": "提交标识", "q": "查询内容", "reason": "原因", "due_on": "延期日期", "amount": "金额", "receipt_no": "收据号",
+    "key": "提交标识", "page": "页码", "q": "查询内容", "reason": "原因", "due_on": "延期日期", "amount": "金额", "receipt_no": "收据号",
     "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额",
-    "day": "日期", "mode": "交单方式",
+    "day": "日期", "mode": "交单方式", "consent": "知情同意书版本", "body": "正文", "source": "来源", "asks_everyone": "适用范围",
+    "amount_fen": "金额",
 }  # fmt: skip
 
 
@@ -37,6 +38,13 @@ class RecogniseForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id_no: Text
     exam_on: date | None = None
+
+
+class FindForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is searched for, and which page of what was found."""
+
+    q: Text = ""
+    page: int = 1
 
 
 class OrderForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,17 +95,35 @@ class PaymentForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: Text
 
 
+class RefundForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That the window gave back the amount that was shown, in fen."""
+
+    amount_fen: int
+    key: Text
+    receipt_no: Text = ""
+
+
 class GroupsForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups to be added."""
+    """Groups to be added; `consent` is the version of the consent text that was signed for private ones."""
 
     groups: tuple[str, ...] = ()
     q: Text = ""
+    consent: int | None = None
 
 
 class SlipsForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Slips to be printed: `kind` for all of a kind, or `kind:subject` for one."""
+    """Slips to be printed: `kind` for all of a kind, or `kind:subject` for one; at check-in with the signed `consent`."""
 
     slips: tuple[str, ...] = ()
+    consent: int | None = None
+
+
+class ConsentTextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A new version of the consent text."""
+
+    body: Annotated[str, msgspec.Meta(max_length=8000)] = ""
+    source: Text = ""
+    asks_everyone: Text = ""
 
 
 class DayForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -36,11 +36,12 @@ module = Module(
         "registration.cancel": "取消登记",
         "registration.undo": "取消报到与撤销交单",
         "registration.capacity": "设置每日名额",
+        "registration.consent_text": "发布知情同意书",
         "registration.export": "导出名单",
     },
     roles={
         "reception": ("前台", _DESK),
-        "desk_chief": ("前台主管", (*_DESK, "registration.undo", "registration.capacity", "registration.export")),
+        "desk_chief": ("前台主管", (*_DESK, "registration.undo", "registration.capacity", "registration.consent_text", "registration.export")),
         "phlebotomist": ("采血护士", ("registration.read", "registration.draw")),
         "doctor": ("科室医生", ("registration.read",)),
         "chief": ("主检医师", ("registration.read",)),

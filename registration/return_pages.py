@@ -11,18 +11,28 @@ from sqlalchemy.orm import Session
 
 from exam.kit import audit, web
 from exam.kit.errors import BadInput
+from exam.kit.house import house_of
 from exam.visits import orders
 from exam.visits import service as visits
-from registration import rules, service
-from registration.facts import POSTPONE_REASONS, REFUSAL_REASONS, OpenLineChoice
+from registration import queues, rules, service
+from registration.facts import POSTPONE_REASONS, REFUSAL_REASONS, OpenLineChoice, SheetTab
 from registration.forms import AnyRequest, FormData, ScanForm, read, refuse_control_characters
 
+RETURN = "/registration/return"
 
-@web.get("/registration/return", may="registration.return_sheet")
-def show_return(request: AnyRequest, db: web.Db, visit_no: FromQuery[str] = "") -> web.Page:
-    """The desk, waiting for a guide sheet."""
-    values = _values(db, visit_no) if visit_no else {"card": None}
-    return web.page(db, "registration/return.html", **values)
+
+@web.get(RETURN, may="registration.return_sheet")
+def show_return(
+    request: AnyRequest, db: web.Db, visit_no: FromQuery[str] = "", tab: FromQuery[str] = "", page: FromQuery[int] = 1
+) -> web.Page:
+    """One visit's sheet, or the sheets that are still out."""
+    if visit_no:
+        return web.page(db, "registration/return.html", sheets=None, **_values(db, visit_no))
+    chosen = SheetTab.EARLIER if tab == SheetTab.EARLIER else SheetTab.TODAY
+    return web.page(
+        db, "registration/return.html", card=None, sheets=queues.sheets_out(db, chosen, page), url=f"{RETURN}?tab={chosen.value}",
+        now=house_of(db).clock.now(),
+    )  # fmt: skip
 
 
 @web.post("/registration/return/scan", may="registration.return_sheet")
@@ -49,8 +59,7 @@ def return_auto(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web
     """Takes the sheet back; every open line is refused with "交单时未检"."""
     visit = service.visit_of(db, visit_no)
     count = service.return_sheet(db, visit.id)
-    toast = f"{visit.person_name} 已交单" + (f",自动拒检 {count} 项" if count else "")
-    return web.back_to(db, "/registration/return", toast=toast)
+    return _returned(db, visit.visit_no, f",自动拒检 {count} 项" if count else "")
 
 
 @web.post("/registration/return/{visit_no:str}/manual", may="registration.return_sheet")
@@ -58,7 +67,12 @@ def return_manual(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data
     """Takes the sheet back with one choice for each open line."""
     visit = service.visit_of(db, visit_no)
     service.return_sheet(db, visit.id, read_choices(data))
-    return web.back_to(db, "/registration/return", toast=f"{visit.person_name} 已交单")
+    return _returned(db, visit.visit_no)
+
+
+def _returned(db: Session, visit_no: str, more: str = "") -> web.Page:
+    """Back to the list. The confirmation travels in a cookie, so it names the visit and never the person."""
+    return web.back_to(db, RETURN, toast=f"体检号 {visit_no} 已交单{more}")
 
 
 def read_choices(data: dict[str, Any]) -> tuple[OpenLineChoice, ...]:

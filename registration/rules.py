@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from uuid import UUID
 
 from exam.catalog import rules as catalog_rules
 from exam.catalog.facts import Catalogue, DepartmentKind, ItemGroup, Package
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
 from exam.visits.facts import CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitState
-from registration.facts import BoardRow, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
+from registration.facts import BoardRow, ConsentGiver, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
 
 DEFAULT_CAPACITY = 150
 """Places a day until the desk chief says otherwise; source: kit."""
@@ -20,6 +21,13 @@ BOOKABLE_DAYS = 365
 
 IN_HAND = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
 """States that need no decision at sheet return: examined, or sampled and awaited from the laboratory (T11)."""
+
+GONE = frozenset({LineState.REMOVED, LineState.REFUSED})
+"""States of lines that will not be examined."""
+
+CONSENTING_AGE = 14
+"""Younger than this, the guardian consents, in years; source: PIPL art. 31."""
+MOST_CONSENT_LETTERS = 4000
 
 FASTING_WORDS = ("空腹", "禁食")
 BLADDER_WORDS = ("憋尿",)
@@ -167,6 +175,40 @@ def require_cancellable(state: VisitState, lines: Iterable[OrderLine], collected
         raise Refused("registration.not_cancellable", "当前状态不能取消登记", "请刷新页面查看最新状态")
 
 
+# --- consent -----------------------------------------------------------------------------------------------------------
+
+
+def private_line_ids(catalogue: Catalogue, lines: Iterable[OrderLine]) -> frozenset[UUID]:
+    """The lines whose group, or any item of it, is private (HBV, HIV, syphilis, pregnancy)."""
+    return frozenset(
+        line.id for line in lines
+        if line.group_code in catalogue.groups and is_private_group(catalogue, catalogue.groups[line.group_code])
+    )  # fmt: skip
+
+
+def is_private_group(catalogue: Catalogue, group: ItemGroup) -> bool:
+    """Whether a group, or any item of it, is private."""
+    return group.privacy or any(catalogue.items[code].privacy for code in group.items if code in catalogue.items)
+
+
+def consent_giver(age: int) -> ConsentGiver:
+    """Who signs for a person of this age, in years."""
+    return ConsentGiver.GUARDIAN if age < CONSENTING_AGE else ConsentGiver.PERSON
+
+
+def require_consent_text(body: str, source: str) -> tuple[str, str]:
+    """A consent text of 20 to 4000 characters and where it comes from, trimmed. Tells every problem at once."""
+    plain, origin = body.replace("\r\n", "\n").strip(), source.strip()
+    problems = []
+    if not 20 <= len(plain) <= MOST_CONSENT_LETTERS:
+        problems.append(("body", f"知情同意书正文应为 20 至 {MOST_CONSENT_LETTERS} 字,现为 {len(plain)} 字"))
+    if not 2 <= len(origin) <= 100:
+        problems.append(("source", "来源或审定说明应为 2 至 100 字,例如“本院伦理委员会 2026-11-20 审定”"))
+    if problems:
+        raise BadInput(problems, code="registration.consent_text")
+    return plain, origin
+
+
 # --- packages and groups -----------------------------------------------------------------------------------------------
 
 
@@ -254,6 +296,7 @@ def group_choices(
             GroupChoice(
                 code=group.code, name=group.name, department=catalogue.departments[group.department].name,
                 price_fen=group.price_fen, is_ordered=group.code in present, blocked=blocked, warnings=warnings,
+                is_private=is_private_group(catalogue, group),
             )
         )  # fmt: skip
     return tuple(choices)

@@ -25,7 +25,7 @@ from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, TubeEvent, VisitState
 from exam.visits.models import Visit, VisitBoard
-from registration import rules
+from registration import consents, rules
 from registration.facts import (
     AUTO_REFUSAL_REASON,
     NewBooking,
@@ -217,10 +217,14 @@ def cancel(db: Session, visit_id: UUID, reason: str) -> int:
 
 
 def check_in(db: Session, visit_id: UUID) -> None:
-    """The person is here, identified and paid for: tubes are planned, slips may be printed (T4). Only on the day itself."""
+    """The person is here, identified and paid for: tubes are planned, slips may be printed (T4). Only on the day itself.
+
+    An order with private items needs the signed consent (T2).
+    """
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_exam_day(visit.exam_on, today_of(db))
     billing.require_paid(db, visit_id)
+    consents.require(db, visit_id)
     visits.reach(db, visit_id, Milestone.CHECKED_IN)
     tubes.plan(db, visit_id)
     audit.note(db, "registration.check_in", subject=f"visit:{visit.visit_no}")
@@ -242,6 +246,14 @@ def pay(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
     return billing.pay_at_window(db, visit_id, amount_fen, receipt_no)
 
 
+def refund_once(db: Session, key: str, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
+    """Records what the window gave back (T18); the same form sent twice records one refund."""
+    return idempotency.once(
+        db, key, ("refund", visit_id, amount_fen, receipt_no), UUID,
+        lambda: billing.refund_at_window(db, visit_id, amount_fen, receipt_no),
+    )  # fmt: skip
+
+
 def pay_once(db: Session, key: str, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
     """As `pay`; the same form sent twice records one payment."""
     return idempotency.once(
@@ -258,8 +270,7 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
         raise Refused("registration.nothing_chosen", "没有选择要增加的项目", "请先勾选项目", "groups")
     added = orders.add_groups(db, visit_id, tuple(dict.fromkeys(codes)))
     _after_reopening(db, visit_id)
-    if visits.card(db, visit_id).checked_in_at is not None:
-        tubes.plan(db, visit_id)
+    _prepare_if_arrived(db, visit_id)
     return added
 
 
@@ -293,7 +304,13 @@ def resume_line(db: Session, visit_id: UUID, line_id: UUID, reason: str = "恢�
     """
     orders.resume(db, visit_id, line_id, reason)
     _after_reopening(db, visit_id)
+    _prepare_if_arrived(db, visit_id)
+
+
+def _prepare_if_arrived(db: Session, visit_id: UUID) -> None:
+    """Whoever has arrived gets the tubes of new lines at once, and must have consented to the private ones (T6)."""
     if visits.card(db, visit_id).checked_in_at is not None:
+        consents.require(db, visit_id)
         tubes.plan(db, visit_id)
 
 
@@ -357,5 +374,6 @@ def forget_keys(house: House) -> None:
 
 
 def set_up(db: Session) -> None:
-    """Makes the site's settings where they are missing."""
+    """Makes the site's settings and its consent text where they are missing."""
     lock_desk(db)
+    consents.load_starter(db)

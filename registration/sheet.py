@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing import service as billing
-from billing.facts import Balance, Payment
+from billing.facts import Balance, Payment, Refund
 from exam.kit import audit
 from exam.people import service as people
 from exam.people.facts import Person
@@ -18,8 +18,8 @@ from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, OrderLine, TubeCard, VisitCard, VisitState
 from exam.visits.models import VisitMilestone
-from registration import printing, service
-from registration.facts import Printable
+from registration import consents, printing, service
+from registration.facts import ConsentAsked, Printable
 
 MILESTONE_NAMES = {
     Milestone.BOOKED: "预约",
@@ -64,9 +64,11 @@ class VisitSheet(msgspec.Struct, frozen=True):
     lines: tuple[OrderLine, ...]
     balance: Balance
     payments: tuple[Payment, ...]
+    refunds: tuple[Refund, ...]
     tubes: tuple[TubeCard, ...]
     printables: tuple[Printable, ...]
     steps: tuple[Step, ...]
+    consent: ConsentAsked | None
     today: date
 
     @property
@@ -97,11 +99,13 @@ def visit_sheet(db: Session, visit_no: str) -> VisitSheet:
     audit.read(db, "registration.read_visit", f"visit:{card.visit_no}")
     catalogue = visits.catalogue_of(db, visit)
     lines, cards = orders.lines(db, visit.id), tubes.of_visit(db, visit.id)
+    account = billing.account(db, visit.id)
     return VisitSheet(
         card=card, person=people.person(db, card.person_id),
         departments={code: department.name for code, department in catalogue.departments.items()},
-        lines=lines, balance=billing.balance(db, visit.id), payments=tuple(billing.payments(db, visit.id)), tubes=cards,
-        printables=printing.printables_of(db, card, lines, cards), steps=steps(db, card), today=service.today_of(db),
+        lines=lines, balance=account.balance, payments=account.payments, refunds=account.refunds, tubes=cards,
+        printables=printing.printables_of(db, card, lines, cards),
+        steps=steps(db, card), consent=consents.asked_of(db, card, lines), today=service.today_of(db),
     )  # fmt: skip
 
 

@@ -8,13 +8,14 @@ from litestar import Response
 from litestar.params import FromPath, FromQuery
 from sqlalchemy.orm import Session
 
+from billing import service as billing
 from exam.kit import audit, web
 from exam.kit.errors import NotFound
 from exam.kit.house import house_of
 from exam.kit.money import fen_from_yuan, yuan
 from exam.visits import orders
 from exam.visits import service as visits
-from registration import facts, printing, recognition, service, sheet
+from registration import consents, facts, printing, recognition, service, sheet
 from registration.facts import SLIP_NAMES, Printable, SlipKind
 from registration.forms import (
     AnyRequest,
@@ -23,6 +24,7 @@ from registration.forms import (
     GroupsForm,
     PaymentForm,
     ReasonForm,
+    RefundForm,
     SlipsForm,
     read,
 )
@@ -47,6 +49,7 @@ def show_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.
     return web.page(
         db, "registration/visit.html", sheet=found, card=found.card, url=address_of(found.card.visit_no),
         key=house_of(db).ids.new().hex, slip_names=SLIP_NAMES, undo_reasons=facts.UNDO_REASONS, cancel_reasons=facts.CANCEL_REASONS,
+        payment_reasons=facts.PAYMENT_UNDO_REASONS, withdrawal_reasons=facts.WITHDRAWAL_REASONS, giver_names=facts.CONSENT_GIVER_NAMES,
     )  # fmt: skip
 
 
@@ -62,9 +65,11 @@ def register(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Pa
 
 @web.post("/registration/visits/{visit_no:str}/check-in", may="registration.check_in")
 def check_in(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
-    """Checks the person in and prints what was ticked."""
+    """Checks the person in, with the consent that was ticked as signed, and prints what was ticked."""
     form = read(data, SlipsForm)
     visit = service.visit_of(db, visit_no)
+    if form.consent is not None:
+        consents.give(db, visit.id, form.consent)
     service.check_in(db, visit.id)
     return _after_printing(db, visit_no, _record(db, visit_no, form.slips) if form.slips else (), "已报到")
 
@@ -119,9 +124,11 @@ def show_slips(request: AnyRequest, db: web.Db, visit_no: FromPath[str], slip: F
 def show_pdf(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], kind: FromPath[str], subject: FromQuery[list[str] | None] = None
 ) -> Response[bytes]:
-    """One kind of slip as a PDF."""
+    """One kind of slip as a PDF, or the consent form, which is signed before any slip may be printed."""
     visit = service.visit_of(db, visit_no)
     audit.read(db, "registration.read_slips", f"visit:{visit.visit_no}", kind[:20])
+    if kind == "consent":
+        return web.download(consents.form_of(db, visit.id), f"知情同意书-{visit.visit_no}.pdf", PDF, inline=True)
     if kind == SlipKind.GUIDE_SHEET:
         content = printing.guide_sheet(db, visit.id)
     elif kind == SlipKind.LABEL:
@@ -145,6 +152,37 @@ def pay(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData
     return web.back_to(db, address_of(visit_no), toast="已登记收款")
 
 
+@web.post("/registration/visits/{visit_no:str}/payments/{payment_id:str}/undo", may="billing.undo_payment")
+def undo_payment(request: AnyRequest, db: web.Db, visit_no: FromPath[str], payment_id: FromPath[str], data: FormData) -> web.Page:
+    """Takes a payment that was recorded wrongly back."""
+    form = read(data, ReasonForm)
+    billing.undo_payment(db, service.visit_of(db, visit_no).id, web.uuid_of(payment_id), form.text)
+    return web.back_to(db, address_of(visit_no), toast="已撤销收款登记")
+
+
+@web.post("/registration/visits/{visit_no:str}/refunds", may="billing.refund_at_window")
+def refund(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
+    """Records that the window gave the money back, once however often the form is sent."""
+    form = read(data, RefundForm)
+    service.refund_once(db, form.key, service.visit_of(db, visit_no).id, form.amount_fen, form.receipt_no)
+    return web.back_to(db, address_of(visit_no), toast=f"已登记退费 {yuan(form.amount_fen)} 元")
+
+
+@web.post("/registration/visits/{visit_no:str}/refunds/{refund_id:str}/undo", may="billing.undo_payment")
+def undo_refund(request: AnyRequest, db: web.Db, visit_no: FromPath[str], refund_id: FromPath[str], data: FormData) -> web.Page:
+    """Takes the record of a refund back: the money is owed again."""
+    form = read(data, ReasonForm)
+    billing.undo_refund(db, service.visit_of(db, visit_no).id, web.uuid_of(refund_id), form.text)
+    return web.back_to(db, address_of(visit_no), toast="已撤销退费登记")
+
+
+@web.post("/registration/visits/{visit_no:str}/withdraw-consent", may="registration.check_in")
+def withdraw_consent(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
+    """Takes the consent back; private items that were not sampled are refused at once."""
+    count = consents.withdraw(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text)
+    return web.back_to(db, address_of(visit_no), toast=f"已撤回同意,{count} 项记为拒检" if count else "已撤回同意")
+
+
 # --- the order ---------------------------------------------------------------------------------------------------------
 
 
@@ -152,14 +190,20 @@ def pay(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData
 def show_groups(request: AnyRequest, db: web.Db, visit_no: FromPath[str], q: FromQuery[str] = "") -> web.Page:
     """Groups that may be added, with what speaks against each."""
     visit = service.visit_of(db, visit_no)
-    return web.page(db, "registration/_groups.html", found=recognition.groups_for_visit(db, visit.id, q), q=q)
+    found = recognition.groups_for_visit(db, visit.id, q)
+    needs_consent = any(each.is_private and not each.is_ordered and not each.blocked for each in found)
+    asked = consents.asked_before_adding(db, visit.id) if needs_consent else None
+    return web.page(db, "registration/_groups.html", found=found, q=q, asked=asked, url=address_of(visit.visit_no))
 
 
 @web.post("/registration/visits/{visit_no:str}/groups", may="registration.change_order")
 def add_groups(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Adds the ticked groups."""
     form = read(data, GroupsForm)
-    service.add_groups(db, service.visit_of(db, visit_no).id, form.groups)
+    visit = service.visit_of(db, visit_no)
+    if form.consent is not None:
+        consents.give(db, visit.id, form.consent)
+    service.add_groups(db, visit.id, form.groups)
     return web.back_to(db, address_of(visit_no), toast=f"已增加 {len(form.groups)} 项")
 
 
@@ -243,6 +287,7 @@ def undo_return(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: 
 
 
 routes = (
-    show_visit, register, check_in, print_slips, show_slips, show_pdf, pay, show_groups, add_groups, ask_line, refuse_line,
-    postpone_line, remove_line, resume_line, rebook, cancel, undo_check_in, undo_return,
+    show_visit, register, check_in, print_slips, show_slips, show_pdf, pay, undo_payment, refund, undo_refund, withdraw_consent,
+    show_groups, add_groups, ask_line, refuse_line, postpone_line, remove_line, resume_line, rebook, cancel, undo_check_in,
+    undo_return,
 )  # fmt: skip

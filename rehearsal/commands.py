@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -164,11 +164,3 @@ def _play(house: House, base: str, password: str, watch: Stopwatch, seed: str, a
     centre = Centre(base, password, lambda login: code_of(house, login), watch, seed)
     people = invent(seed, day_of(house.clock.now()), arguments.visits)
     centre.play(((number, person, Stage.PUBLISHED) for number, person in enumerate(people)), arguments.workers)
-
-
-def rehearse_arguments(parser: ArgumentParser) -> None:
-    """Options of `exam rehearse`."""
-    parser.add_argument("--visits", type=int, default=20, help="how many people come (default 20)")
-    parser.add_argument("--workers", type=int, default=4, help="how many of them are served at once (default 4)")
-    parser.add_argument("--url", default="", help="a demonstration server that is up already, on this machine")
-    parser.add_argument("--seed", default="", help="the same seed plays the same day")

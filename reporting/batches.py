@@ -10,14 +10,15 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import select
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from chief_review.facts import ReviewFinalized
 from exam.kit import audit
 from exam.kit.db import insert_rows
-from exam.kit.errors import NotFound, Refused
+from exam.kit.errors import NotFound, Refused, Stale, trace_of
 from exam.kit.events import announce
-from exam.kit.house import Actor, actor_of, house_of, system_actor
+from exam.kit.house import Actor, House, actor_of, house_of, system_actor
 from exam.visits import service as visits
 from exam.visits.models import Visit
 from reporting import service
@@ -27,6 +28,10 @@ from reporting.models import IssueRequest, Setting
 log = logging.getLogger("reporting.batches")
 
 MOST_IN_BATCH = 500
+MOST_IN_ROUND = 20
+"""How many reports the worker issues before it looks after its other tasks, about two seconds of work."""
+
+WAITING = "waiting"
 
 
 class RequestLine(msgspec.Struct, frozen=True):
@@ -64,7 +69,6 @@ class Batch(msgspec.Struct, frozen=True):
 
 def issue_many(db: Session, visit_ids: Sequence[UUID]) -> UUID:
     """Asks for many reports at once; the worker issues them one by one, each in its own transaction. Returns the batch."""
-    house, actor = house_of(db), actor_of(db)
     wanted = list(dict.fromkeys(visit_ids))
     if not wanted:
         raise Refused("reporting.batch_empty", "没有选择任何报告", "请在列表中勾选要发布的受检者", "visit_no")
@@ -72,14 +76,20 @@ def issue_many(db: Session, visit_ids: Sequence[UUID]) -> UUID:
         raise Refused("reporting.batch_large", f"一次最多发布 {MOST_IN_BATCH} 份报告", "请分批发布", "visit_no")
     if len(visits.cards(db, wanted)) != len(wanted):
         raise NotFound("所选报告中有不存在的体检号", "请刷新列表后重新选择")
+    batch_id = _ask(db, wanted)
+    audit.note(db, "reporting.issue_many", subject=f"batch:{batch_id}")
+    return batch_id
+
+
+def _ask(db: Session, visit_ids: Sequence[UUID]) -> UUID:
+    house, actor = house_of(db), actor_of(db)
     batch_id, now = house.ids.new(), house.clock.now()
     rows: list[dict[str, Any]] = [
         {"id": house.ids.new(), "batch_id": batch_id, "visit_id": visit_id, "site": actor.site, "state": "waiting", "text": "",
          "asked_by": actor.staff_id, "asked_by_login": actor.login, "asked_by_name": actor.name, "asked_at": now, "done_at": None}
-        for visit_id in wanted
+        for visit_id in visit_ids
     ]  # fmt: skip
     insert_rows(db, IssueRequest, rows)
-    audit.note(db, "reporting.issue_many", subject=f"batch:{batch_id}")
     for row in rows:
         announce(db, IssueAsked(row["visit_id"], actor.site, row["id"]))
     return batch_id
@@ -101,22 +111,65 @@ def batch(db: Session, batch_id: UUID) -> Batch:
     return Batch(batch_id, rows[0][0].asked_by_name, rows[0][0].asked_at, lines)
 
 
-def on_issue_asked(db: Session, event: IssueAsked) -> None:
-    """Issues one report of a batch for the person who asked. What is refused is shown with its reason, not tried again."""
-    request = db.get_one(IssueRequest, event.request_id)
-    if request.state != "waiting":
-        return
-    db.info["actor"] = Actor(
-        staff_id=request.asked_by, login=request.asked_by_login, name=request.asked_by_name, site=request.site
-    )
-    request.done_at = house_of(db).clock.now()
+# --- the worker's part -----------------------------------------------------------------------------------------------
+
+
+def issue_waiting(house: House) -> None:
+    """Issues reports that were asked for, each visit in units of its own: drawn and sealed while nobody waits for the writer,
+    then stored in a short one together with the word that it is done.
+
+    Whatever ends this process leaves a request waiting or dealt with, never between. A round takes a few requests only, so
+    that one large batch does not keep the worker's other tasks waiting.
+    """
+    with house.unit(system_actor(house.site), write=False) as db:
+        table = IssueRequest.__table__
+        requests = db.execute(select(table).where(table.c.state == WAITING).order_by(table.c.id).limit(MOST_IN_ROUND)).all()
+    for request in requests:
+        _issue_one(house, request)
+
+
+def _issue_one(house: House, request: Any) -> None:
+    actor = _asker(request)
     try:
-        prepared = service.prepare(db, event.visit_id)
+        with house.unit(actor, write=False) as db:
+            prepared = service.prepare(db, request.visit_id, lock=False)
+        with house.unit(actor) as db:
+            if (row := _take(db, request.id)) is None:
+                return
+            issued = service.record_unchanged(db, prepared)
+            _settle(db, row, "done", f"已发布第 {issued.number} 版{missing_text(issued.missing_characters)}")
+    except (Stale, OperationalError, InterfaceError, TimeoutError) as passing:
+        # Somebody else wrote this visit, or the database was not there: the request waits, and the next round draws anew.
+        log.info("a report waits for the next round: %s", type(passing).__name__)
     except Refused as refused:
-        request.state, request.text = "refused", f"{refused.text}。{refused.hint}"
-        return
-    issued = service.record(db, prepared)
-    request.state, request.text = "done", f"已发布第 {issued.number} 版{missing_text(issued.missing_characters)}"
+        _refuse(house, request, f"{refused.text}。{refused.hint}")
+    except Exception as error:
+        # One report that cannot be drawn must not keep all later ones from being issued.
+        log.error("a report could not be issued\n%s", trace_of(error))
+        _refuse(house, request, "生成报告时系统出错。请联系系统管理员,排除后重新发布")
+
+
+def _asker(request: Any) -> Actor:
+    if request.asked_by is None:
+        return system_actor(request.site)
+    return Actor(staff_id=request.asked_by, login=request.asked_by_login, name=request.asked_by_name, site=request.site)
+
+
+def _take(db: Session, request_id: UUID) -> IssueRequest | None:
+    """The request's row, held until the unit ends; None when another worker has dealt with it."""
+    wanted = select(IssueRequest).where(IssueRequest.id == request_id, IssueRequest.state == WAITING)
+    return db.scalar(wanted.with_for_update())
+
+
+def _settle(db: Session, row: IssueRequest, state: str, text: str) -> None:
+    row.state, row.text, row.done_at = state, text, house_of(db).clock.now()
+
+
+def _refuse(house: House, request: Any, text: str) -> None:
+    """What is refused is shown with its reason, not tried again."""
+    with house.unit(_asker(request)) as db:
+        if (row := _take(db, request.id)) is not None:
+            _settle(db, row, "refused", text)
 
 
 def missing_text(characters: str) -> str:
@@ -145,13 +198,7 @@ def set_issued_automatically(db: Session, is_on: bool) -> None:
 
 
 def on_review_finalized(db: Session, event: ReviewFinalized) -> None:
-    """After the final signature: issues the report where the site wants that. What is refused waits in the list."""
+    """After the final signature: asks for the report where the site wants that. What is refused waits in the list."""
     db.info["actor"] = system_actor(event.site)
-    if not is_issued_automatically(db):
-        return
-    try:
-        prepared = service.prepare(db, event.visit_id)
-    except Refused as refused:
-        log.warning("a report was not issued by itself: %s", refused.code)
-        return
-    service.record(db, prepared)
+    if is_issued_automatically(db):
+        _ask(db, [event.visit_id])

@@ -29,7 +29,10 @@ NOTICE_TEXT_B = "本次检查发现 B 类重要异常结果：{text}。请尽快
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was read of one visit. `number` is the version to be made, `replaces` the one before it or 0."""
+    """Everything that was read of one visit. `number` is the version to be made, `replaces` the one before it or 0.
+
+    `earlier` are the latest earlier values by item as printed, `earlier_on` the day of the last visit that gave one.
+    """
 
     centre_name: str
     card: VisitCard
@@ -39,6 +42,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[OrderLine, ...]
     review: Review | None = None
     earlier: dict[str, str] = {}
+    earlier_on: str = ""
     number: int = 1
     replaces: int = 0
 
@@ -83,8 +87,15 @@ def contents(sources: Sources) -> Contents:
         signatures=rules.signature_block(sources.review.signatures) if sources.review else (),
         not_done=tuple(_not_done(sources, privacy)),
         notices=tuple(_notices(conclusions)),
+        reading_notes=_reading_notes(sources, departments),
     )
     return Contents(report, tuple(withheld), withheld_lines)
+
+
+def _reading_notes(sources: Sources, departments: Sequence[document.DepartmentResult]) -> tuple[str, ...]:
+    if not any(reading.previous_value for part in departments if not part.is_private for reading in part.readings):
+        return document.READING_NOTES
+    return (*document.READING_NOTES, document.EARLIER_NOTE.format(day=sources.earlier_on))
 
 
 def require_printable(found: Contents) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from exam.kit.clock import local
 from exam.kit.paper_literal import clean
 from exam.knowledge.facts import Severity
+from exam.knowledge.rules import printed_unit
 
 SEVERITY_LABELS = {
     Severity.CRITICAL: "A类重要异常",
@@ -32,6 +33,9 @@ READING_NOTES = (
     "如对结果有疑问，请携带本报告到体检中心咨询。本报告不作为诊断证明，请妥善保管并注意个人信息安全。",
 )
 """The notes on reading the report when a centre has not written its own (text of this product)."""
+
+EARLIER_NOTE = "“上次结果”是受检者在本机构最近一次做该项目的结果（最近一次体检：{day}），供对比参考；检测方法不同时不宜直接比较。"
+"""The further note when earlier values stand beside the present ones."""
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -401,7 +405,7 @@ def _summary(departments: tuple[DepartmentResult, ...], numbered: tuple[Numbered
 
 
 def _table(part: DepartmentResult) -> ResultTable:
-    readings = tuple(msgspec.structs.replace(reading, unit=unit_on_paper(reading.unit)) for reading in part.readings)
+    readings = tuple(msgspec.structs.replace(reading, unit=unit_on_paper(printed_unit(reading.unit))) for reading in part.readings)
     return ResultTable(
         department=part.department,
         group_name=part.group_name,

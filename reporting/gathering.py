@@ -16,7 +16,8 @@ from results import service as results
 
 
 def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
-    """Everything of one visit as it stands now."""
+    """Everything of one visit as it stands now, with the latest earlier value of each item beside today's (CHF-5)."""
+    latest = {item: found[0] for item, found in results.earlier_values(db, visit_id).items() if found}
     card = visits.card(db, visit_id)
     return Sources(
         centre_name=house_of(db).settings.centre_name,
@@ -26,12 +27,8 @@ def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
         departments=tuple(results.department_results(db, visit_id)),
         lines=tuple(orders.lines(db, visit_id)),
         review=reviews.review(db, visit_id),
-        earlier=_earlier(db, visit_id),
+        earlier={item: shown_value(value.reading)[0] for item, value in latest.items()},
+        earlier_on=max((value.exam_on for value in latest.values()), default=""),
         number=number,
         replaces=replaces,
     )
-
-
-def _earlier(db: Session, visit_id: UUID) -> dict[str, str]:
-    """The latest earlier value of each item as it is printed beside today's (CHF-5)."""
-    return {item: shown_value(found[0].reading)[0] for item, found in results.earlier_values(db, visit_id).items() if found}

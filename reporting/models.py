@@ -82,6 +82,8 @@ class IssueRequest(Model):
     asked_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
 
+    __table_args__ = (Index("ix_reporting_issue_request_state", "state", "id"),)
+
 
 class Setting(Model):
     """What a site chose: whether a report is issued by itself as soon as the final signature is given."""

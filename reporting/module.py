@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from chief_review.facts import REVIEW_PANEL, ReviewFinalized
-from exam.kit.module import MenuEntry, Module
+from chief_review.facts import ABNORMAL_COUNTS, REVIEW_PANEL, ReviewFinalized
+from exam.kit.module import Job, MenuEntry, Module
 from exam.visits.facts import MilestoneReached
-from reporting import api, batches, pages, sealing, service, verify
-from reporting.facts import IssueAsked
+from reporting import api, batches, pages, queries, sealing, service, verify
 from results.facts import ResultStored
 
 module = Module(
@@ -27,11 +26,10 @@ module = Module(
         "reception": ("前台", ("reporting.read", "reporting.deliver")),
     },
     listeners=((MilestoneReached, service.on_milestone), (ResultStored, service.on_result_stored)),
-    deliveries=(
-        (IssueAsked, "reporting.issue", batches.on_issue_asked),
-        (ReviewFinalized, "reporting.issue_automatically", batches.on_review_finalized),
-    ),
-    fills=((REVIEW_PANEL, pages.review_panel),),
+    deliveries=((ReviewFinalized, "reporting.issue_automatically", batches.on_review_finalized),),
+    # A job and not a delivery: a delivery runs inside its write unit, and drawing there would keep every writer waiting.
+    jobs=(Job("issue", 1.0, batches.issue_waiting),),
+    fills=((REVIEW_PANEL, pages.review_panel), (ABNORMAL_COUNTS, queries.abnormal_counts)),
     menu=(MenuEntry("报告", "/reports", "reporting.read", "report-medical", 60),),
     invariants=verify.INVARIANTS,
     set_up=sealing.make_material,

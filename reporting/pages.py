@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
+import msgspec
 from litestar import Request, Response
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery
@@ -14,6 +14,7 @@ from chief_review.facts import PanelLink, Review, ReviewPanel
 from exam.kit import audit, web
 from exam.kit.clock import day_of, local
 from exam.kit.errors import NotFound
+from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.kit.sheets import XLSX, workbook
 from exam.people.facts import SEX_NAMES
@@ -39,28 +40,55 @@ def _number_of(text: str) -> int:
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 
+class BoardForm(msgspec.Struct, forbid_unknown_fields=True):
+    """What is looked for, as the search form says it; the page is a button's."""
+
+    tab: str = "waiting"
+    q: str = ""
+    days: str = "30"
+    page: str = "1"
+
+
 @web.get("/reports", may="reporting.read")
 def board(
-    request: AnyRequest, db: web.Db, tab: FromQuery[str] = "waiting", q: FromQuery[str] = "", days: FromQuery[str] = "30",
-    page: FromQuery[str] = "1",
-) -> web.Page:  # fmt: skip
+    request: AnyRequest, db: web.Db, tab: FromQuery[str] = "waiting", days: FromQuery[str] = "30", page: FromQuery[str] = "1"
+) -> web.Page:
     """Reports waiting to be issued, issued, recalled."""
-    chosen, back = _tab(tab), _number_of(days)
-    found = queries.find(db, chosen, q, back, _number_of(page))
-    query = urlencode({"tab": chosen.value, "q": q, "days": back})
+    return _board(db, BoardForm(tab=tab, days=days, page=page))
+
+
+@web.post("/reports", may="reporting.read", write=False)
+def search_board(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """As `board`, with the words in the body: a person's name stands in no address and no log."""
+    return _board(db, read_form(data, BoardForm))
+
+
+def _board(db: Session, form: BoardForm) -> web.Page:
+    chosen, back = _tab(form.tab), _number_of(form.days)
+    found = queries.find(db, chosen, form.q, back, _number_of(form.page))
     return web.page(
-        db, "reporting/board.html", found=found, tab=chosen, tabs=TAB_NAMES, q=q, days=back, choices=queries.DAYS, query=query,
-        is_automatic=batches.is_issued_automatically(db),
+        db, "reporting/board.html", found=found, tab=chosen, tabs=TAB_NAMES, q=form.q, days=back,
+        choices=queries.DAYS, is_automatic=batches.is_issued_automatically(db),
     )  # fmt: skip
 
 
 @web.get("/reports/export", may="reporting.read")
 def export(
-    request: AnyRequest, db: web.Db, tab: FromQuery[str] = "waiting", q: FromQuery[str] = "", days: FromQuery[str] = "30"
+    request: AnyRequest, db: web.Db, tab: FromQuery[str] = "waiting", days: FromQuery[str] = "30"
 ) -> Response[bytes]:
-    """The list as a workbook."""
-    chosen = _tab(tab)
-    found = queries.find(db, chosen, q, _number_of(days), 1, queries.MOST_EXPORTED)
+    """The whole list as a workbook."""
+    return _export(db, BoardForm(tab=tab, days=days))
+
+
+@web.post("/reports/export", may="reporting.read", write=False)
+def export_found(request: AnyRequest, db: web.Db, data: FormData) -> Response[bytes]:
+    """What was looked for as a workbook."""
+    return _export(db, read_form(data, BoardForm))
+
+
+def _export(db: Session, form: BoardForm) -> Response[bytes]:
+    chosen = _tab(form.tab)
+    found = queries.find(db, chosen, form.q, _number_of(form.days), 1, queries.MOST_EXPORTED)
     audit.read(db, "reporting.export", f"list:{chosen}")
     header = ("体检号", "姓名", "性别", "年龄", "类别", "单位", "套餐", "体检日期", "状态", "版本", "发布时间", "撤回原因")
     rows = [
@@ -229,6 +257,6 @@ def review_panel(db: Session, card: VisitCard, review: Review) -> ReviewPanel | 
 
 
 routes = (
-    board, export, issue_many, show_batch, change_setting, show, preview, show_pdf, show_supplement, show_verdict, issue, recall,
-    deliver, undo_delivery,
+    board, search_board, export, export_found, issue_many, show_batch, change_setting, show, preview, show_pdf, show_supplement,
+    show_verdict, issue, recall, deliver, undo_delivery,
 )  # fmt: skip

@@ -40,6 +40,7 @@ from reporting.pdf_page import (
 from reporting.pdf_table import Column, draw_results, draw_table
 
 SEAL_SIDE = 42 * MM
+SEAL_WORDS = 7 * MM
 SIGNATURE_ROW = 17 * MM
 HEAVY = 4
 """From this weight on (class B, class A) a conclusion is marked red."""
@@ -199,7 +200,7 @@ def _not_done(flow: Flow, block: NotDoneTable) -> None:
 
 
 def _signature_room(block: Signatures) -> float:
-    return max(SEAL_SIDE + 4 * MM, min(len(block.signatures), 12) * SIGNATURE_ROW)
+    return max(SEAL_SIDE + SEAL_WORDS, min(len(block.signatures), 12) * SIGNATURE_ROW)
 
 
 def _signatures(
@@ -234,8 +235,8 @@ def _signatures(
         paper.rule(LEFT, top + 13 * MM, LEFT + width, top + 13 * MM, HAIR, 0.6)
         flow.y = top + row
     left = RIGHT - SEAL_SIDE
-    paper.box(left, first_top, SEAL_SIDE, SEAL_SIDE, stroke=TEAL_LINE, line=0.8, radius=2 * MM, dash=(3, 3))
-    paper.text(left + SEAL_SIDE / 2, first_top + SEAL_SIDE / 2 + 3, "体检机构电子签章", 8.5, TEAL_LINE, align="centre")
-    flow.y = max(flow.y, first_top + SEAL_SIDE + 4 * MM)
+    # Below the seal and not under it: nothing shines through what was stamped.
+    paper.text(left + SEAL_SIDE / 2, first_top + SEAL_SIDE + 4 * MM, "体检机构电子签章", 8, GREY, align="centre")
+    flow.y = max(flow.y, first_top + SEAL_SIDE + SEAL_WORDS)
     box = (left, paper.height - first_top - SEAL_SIDE, left + SEAL_SIDE, paper.height - first_top)
     return paper.page_count - 1, tuple(round(edge, 2) for edge in box)  # type: ignore[return-value]

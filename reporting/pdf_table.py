@@ -85,8 +85,10 @@ def draw_results(flow: Flow, table: ResultTable) -> None:
         _table_head(flow, columns, is_narrative)
 
     flow.on_new_page = go_on
-    for place, row in enumerate(rows, start=1):
-        row.draw(flow, keep=tail if place == len(rows) and len(summary) <= 6 else 0)
+    below = tail if len(summary) <= 6 else 0
+    for left, row in zip(range(len(rows) - 1, -1, -1), rows, strict=True):
+        # The last row takes the one before it along, so that none stands alone under a repeated head.
+        row.draw(flow, keep=below if left == 0 else rows[-1].height + below if left == 1 else 0)
     flow.on_new_page = lambda: _title(flow, table, is_continued=True)
     if summary:
         flow.space(2 * MM)

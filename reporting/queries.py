@@ -1,25 +1,35 @@
-"""The lists of reports: waiting, issued, recalled; paged and searched, one statement each."""
+"""The lists of reports: waiting, issued, recalled; and what checks of the whole database read of many visits at once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
+from chief_review import rules as review_rules
+from chief_review.facts import AbnormalCount, ConclusionLine, ReviewState
+from chief_review.models import ReviewRow, ReviewVersion
+from chief_review.service import Span
+from exam.catalog import service as catalog
 from exam.kit import ids
 from exam.kit.clock import CENTRE_ZONE, day_of
 from exam.kit.errors import Refused
 from exam.kit.house import actor_of, house_of
+from exam.knowledge.facts import Case, Flag, Reading, Subject
+from exam.knowledge.rules import OUTSTANDING
 from exam.people import service as people
 from exam.people.rules import age_on
-from exam.visits.facts import VisitState
-from exam.visits.models import Visit, VisitBoard
-from reporting.facts import ReportEvent, ReportKind, ReportRow
+from exam.visits.facts import LineState, VisitState
+from exam.visits.models import LineBoard, Visit, VisitBoard
+from reporting.facts import RecordVersion, ReportEvent, ReportKind, ReportRow
 from reporting.models import ReportFact, Version
+from results.models import Record, Value
 
 PAGE_SIZE = 20
 MOST_EXPORTED = 5000
@@ -118,3 +128,96 @@ def _to_row(row: Any) -> ReportRow:
         state=row.state, is_urgent=row.urgent, final_reviewed_at=row.final_reviewed_at, number=row.number or 0,
         signed_at=row.signed_at, is_outdated=bool(row.outdated), recall_reason=row.reason or "",
     )  # fmt: skip
+
+
+# --- for the chief's queue -------------------------------------------------------------------------------------------
+
+
+def abnormal_counts(db: Session, visit_ids: Sequence[UUID]) -> dict[UUID, AbnormalCount]:
+    """Fills the chief's ABNORMAL_COUNTS: present values and the flagged ones among them; one statement."""
+    flagged = func.sum(case((Value.flag.in_(OUTSTANDING), 1), else_=0))
+    counted = (
+        select(Record.visit_id, flagged, func.count())
+        .join(Value, Value.version_id == Record.values_id)
+        .where(Record.visit_id.in_(visit_ids))
+        .group_by(Record.visit_id)
+    )
+    return {visit_id: AbnormalCount(int(few), many) for visit_id, few, many in db.execute(counted)}
+
+
+# --- for checks of the whole database --------------------------------------------------------------------------------
+
+
+def present_manifests(db: Session, span: Span) -> dict[UUID, tuple[RecordVersion, ...]]:
+    """For each visit of a span the record versions that a report would be made of now; one statement."""
+    has_values = exists().where(Value.version_id == Record.values_id)
+    is_ordered = exists().where(
+        LineBoard.visit_id == Record.visit_id, LineBoard.department == Record.department, LineBoard.state != LineState.REMOVED
+    )
+    listed = select(Record.visit_id, Record.department, Record.version).where(
+        span.holds(Record.visit_id), or_(has_values, is_ordered)
+    )
+    found: dict[UUID, list[RecordVersion]] = {}
+    for visit_id, department, version in db.execute(listed):
+        found.setdefault(visit_id, []).append(RecordVersion(department, version))
+    return {visit_id: tuple(versions) for visit_id, versions in found.items()}
+
+
+def review_versions(db: Session, span: Span) -> dict[UUID, int]:
+    """For each visit of a span the number of its review's last version; one statement."""
+    listed = select(ReviewRow.visit_id, ReviewRow.version).where(span.holds(ReviewRow.visit_id))
+    return dict(db.execute(listed).all())
+
+
+class FinalReview(msgspec.Struct, frozen=True):
+    """A final review as far as decision 22 goes: the flagged items that no line answers for, and whether it says anything."""
+
+    visit_id: UUID
+    uncovered: tuple[str, ...]
+    is_silent: bool
+
+
+def final_reviews(db: Session, span: Span) -> Iterator[FinalReview]:
+    """The final reviews of a span at the actor's site; one marked for re-review waits for a doctor. Two statements."""
+    flagged = _flagged(db, span)
+    signed = (
+        select(ReviewRow.visit_id, ReviewVersion.lines, ReviewVersion.is_nothing_abnormal, Visit.sex, Visit.exam_on)
+        .join(ReviewVersion, and_(ReviewVersion.visit_id == ReviewRow.visit_id, ReviewVersion.number == ReviewRow.version))
+        .join(Visit, Visit.id == ReviewRow.visit_id)
+        .where(*_finally_signed(db, span))
+        .execution_options(yield_per=200)
+    )
+    for row in db.execute(signed):
+        told = msgspec.json.decode(row.lines, type=tuple[ConclusionLine, ...])
+        judged = Case(Subject(row.sex, 0), row.exam_on, flagged.get(row.visit_id, {}))
+        uncovered = review_rules.uncovered_readings(told, judged)
+        yield FinalReview(row.visit_id, tuple(each.item for each in uncovered), not told and not row.is_nothing_abnormal)
+
+
+def _finally_signed(db: Session, span: Span) -> tuple[ColumnElement[bool], ...]:
+    return (
+        span.holds(ReviewRow.visit_id), ReviewRow.site == actor_of(db).site, ReviewRow.state == ReviewState.FINAL,
+        ReviewRow.is_rereview.is_(False),
+    )  # fmt: skip
+
+
+def _flagged(db: Session, span: Span) -> dict[UUID, dict[str, Reading]]:
+    """The flagged values of the final reviews, as far as it matters who answers for them; which choices are abnormal, the
+    visit's own catalogue says."""
+    listed = (
+        select(Record.visit_id, Value.item_code, Value.flag, Value.choices, Visit.catalog_revision, Visit.catalog_on, Visit.exam_on)
+        .join(Value, Value.version_id == Record.values_id)
+        .join(ReviewRow, ReviewRow.visit_id == Record.visit_id)
+        .join(Visit, Visit.id == Record.visit_id)
+        .where(*_finally_signed(db, span), Value.flag.in_(OUTSTANDING))
+        .execution_options(yield_per=1000)
+    )
+    found: dict[UUID, dict[str, Reading]] = {}
+    for row in db.execute(listed):
+        choices = tuple(msgspec.json.decode(row.choices, type=list[str])) if row.choices else ()
+        item = catalog.catalogue_at(db, row.catalog_revision, row.catalog_on or row.exam_on).items.get(row.item_code)
+        normal = {choice.text for choice in item.choices if not choice.abnormal} if item else set()
+        abnormal = tuple(text for text in choices if text not in normal)
+        reading = Reading(row.item_code, row.item_code, "", choices=choices, flag=Flag(row.flag), abnormal=abnormal)
+        found.setdefault(row.visit_id, {})[row.item_code] = reading
+    return found

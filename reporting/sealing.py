@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from exam.kit.house import House, house_of
 from exam.kit.paper import Fonts, fonts
-from reporting.demo_authority import demo_authority, make_demo_authority
 from reporting.document import Document, Signatures
 from reporting.pdf import Drawn, draw
 
@@ -43,6 +42,8 @@ def has_centre_seal(house: House) -> bool:
 
 def make_material(db: Session) -> None:
     """At set-up: a demonstration authority, when there is neither a seal of the centre nor one of those."""
+    from reporting.demo_authority import demo_authority, make_demo_authority
+
     house = house_of(db)
     if not has_centre_seal(house) and not demo_authority(folder_of(house)).is_complete():
         make_demo_authority(folder_of(house), house.settings.centre_name, house.clock.now())
@@ -66,12 +67,16 @@ def _load(house: House) -> Seal:
         picture = folder / PICTURE_FILE
         drawn = picture.read_bytes() if picture.is_file() else seal_picture(name)
         return Seal.load(folder / KEY_FILE, folder / CERTIFICATE_FILE, drawn, sorted(folder.glob("chain-*.pem")))
+    from reporting.demo_authority import demo_authority
+
     places = demo_authority(folder)
     return Seal.load(places.signer_key_path, places.signer_certificate_path, seal_picture(name, is_demo=True))
 
 
 def trust_roots(house: House) -> list[bytes]:
     """The certificates that a seal must lead up to."""
+    from reporting.demo_authority import demo_authority
+
     folder = folder_of(house)
     names = [folder / ROOT_FILE, demo_authority(folder).root_certificate_path]
     return [path.read_bytes() for path in names if path.is_file()]

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from exam.kit import audit
@@ -18,6 +18,7 @@ from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused, Stale
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
+from exam.kit.prepared import PreparedStatement
 from exam.visits import service as visits
 from exam.visits.facts import Milestone, MilestoneReached, VisitState
 from reporting import contents, gathering, rules, sealing
@@ -38,7 +39,6 @@ from reporting.facts import (
 )
 from reporting.models import ReportFact, Version
 from reporting.store import store_of
-from results import service as results
 from results.facts import ResultStored
 
 
@@ -178,20 +178,22 @@ def issue(db: Session, visit_id: UUID) -> Issued:
 
 
 def issue_off_turn(db: Session, visit_id: UUID) -> Issued:
-    """As `issue`, for a read unit: draws and seals while no writer waits, then records in a write unit of its own.
-
-    The record refuses what changed in between, so that what was drawn is what is issued.
-    """
+    """As `issue`, for a read unit: draws and seals while no writer waits, then records in a write unit of its own."""
     house = house_of(db)
     prepared = prepare(db, visit_id, lock=False)
     with house.unit(actor_of(db)) as later:
         later.info.update({name: db.info[name] for name in ("act", "terminal", "correlation") if name in db.info})
-        visits.get_row(later, visit_id, lock=True)
-        sources = _sources(later, visit_id)
-        digest_now = sources.review.digest if sources.review else ""
-        if (sources.number, sources.manifest, digest_now) != (prepared.number, prepared.manifest, prepared.review_digest):
-            raise Stale("生成报告期间结果或结论有变化", "请刷新后重新发布")
-        return record(later, prepared)
+        return record_unchanged(later, prepared)
+
+
+def record_unchanged(db: Session, prepared: Prepared) -> Issued:
+    """Records what was prepared in an earlier unit, unless something changed since: what was drawn is what is issued."""
+    visits.get_row(db, prepared.visit_id, lock=True)
+    sources = _sources(db, prepared.visit_id)
+    digest_now = sources.review.digest if sources.review else ""
+    if (sources.number, sources.manifest, digest_now) != (prepared.number, prepared.manifest, prepared.review_digest):
+        raise Stale("生成报告期间结果或结论有变化", "请刷新后重新发布")
+    return record(db, prepared)
 
 
 def prepare(db: Session, visit_id: UUID, *, lock: bool = True) -> Prepared:
@@ -324,11 +326,14 @@ def on_result_stored(db: Session, event: ResultStored) -> None:
     announce(db, ReportOutdated(event.visit_id, event.site, standing[0].number, event.department))
 
 
+_MAIN_VERSIONS = PreparedStatement(
+    select(Version.number, Version.manifest).where(Version.visit_id == bindparam("of_visit"), Version.kind == ReportKind.MAIN)
+)
+
+
 def _standing_anywhere(db: Session, visit_id: UUID) -> list[tuple[Any, list[Any]]]:
     """The standing version with its facts, whatever site acts: results also arrive from outside."""
-    rows = db.execute(
-        select(Version.number, Version.manifest).where(Version.visit_id == visit_id, Version.kind == ReportKind.MAIN)
-    ).all()
+    rows = _MAIN_VERSIONS.all(db, of_visit=visit_id)
     if not rows:
         return []
     facts = db.execute(select(ReportFact.__table__).where(ReportFact.visit_id == visit_id).order_by(ReportFact.id)).all()
@@ -365,11 +370,6 @@ def check(db: Session, visit_id: UUID, number: int, kind: ReportKind = ReportKin
     if is_valid and not lines[-1][1]:
         headline += ",但本版已不是当前报告"
     return Verdict(is_valid, lines[-1][1], headline, lines, found.signer_name, found.signed_at, row.pdf_sha256)
-
-
-def present_manifest(db: Session, visit_id: UUID) -> tuple[RecordVersion, ...]:
-    """The record versions that a report would be made of now."""
-    return tuple(RecordVersion(each.department, each.version) for each in results.department_results(db, visit_id))
 
 
 def is_waiting(db: Session, visit_id: UUID) -> bool:

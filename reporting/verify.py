@@ -1,4 +1,7 @@
-"""What must hold of all reports so far: S1 to S6 of the specification, and that the visits' milestones tell the same."""
+"""What must hold of all reports: S1 to S6 of the specification, that milestones tell the same, and decision 22.
+
+Everything is read in spans of visits or as a stream: the memory stays bounded however many visits there are.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from sqlalchemy.orm import Session
 
 from chief_review import service as reviews
 from exam.kit.errors import Refused
-from exam.kit.house import house_of, system_actor
+from exam.kit.house import house_of
 from exam.kit.module import Invariant
 from exam.visits.facts import Milestone
 from exam.visits.models import Visit, VisitMilestone
 from exam.visits.rules import standing as standing_milestones
-from reporting import rules, sealing, service
+from reporting import queries, rules, sealing
 from reporting.document import Cover, Document, Signatures, digest
 from reporting.facts import RecordVersion, ReportKind, ReportState
 from reporting.models import ReportFact, Version
@@ -27,21 +30,25 @@ from reporting.store import store_of
 STANDING = (ReportState.ISSUED, ReportState.DELIVERED)
 
 
-def _facts(db: Session) -> dict[UUID, dict[int, list[Any]]]:
+def _facts(db: Session, span: reviews.Span) -> dict[UUID, dict[int, list[Any]]]:
+    table = ReportFact.__table__
     found: dict[UUID, dict[int, list[Any]]] = {}
-    for row in db.execute(select(ReportFact.__table__).order_by(ReportFact.id).execution_options(yield_per=5000)):
+    for row in db.execute(select(table).where(span.holds(table.c.visit_id)).order_by(table.c.id)):
         found.setdefault(row.visit_id, {}).setdefault(row.version_number, []).append(row)
     return found
 
 
 def one_standing_version(db: Session) -> Iterator[str]:
     """S1, S4: at most one version of a visit stands, it is the newest, numbers have no gap, each version was issued once."""
-    numbers: dict[UUID, list[int]] = {}
-    for visit_id, number in db.execute(
-        select(Version.visit_id, Version.number).where(Version.kind == ReportKind.MAIN).order_by(Version.visit_id, Version.number)
-    ):
-        numbers.setdefault(visit_id, []).append(number)
-    facts = _facts(db)
+    for span in reviews.visit_spans(db):
+        numbers: dict[UUID, list[int]] = {}
+        listing = select(Version.visit_id, Version.number).where(span.holds(Version.visit_id), Version.kind == ReportKind.MAIN)
+        for visit_id, number in db.execute(listing.order_by(Version.visit_id, Version.number)):
+            numbers.setdefault(visit_id, []).append(number)
+        yield from _versions_stand(numbers, _facts(db, span))
+
+
+def _versions_stand(numbers: dict[UUID, list[int]], facts: dict[UUID, dict[int, list[Any]]]) -> Iterator[str]:
     for visit_id, listed in numbers.items():
         if listed != list(range(1, len(listed) + 1)):
             yield f"visit {visit_id}: report versions {listed} have a gap"
@@ -65,7 +72,11 @@ def files_are_what_was_signed(db: Session) -> Iterator[str]:
 
     house = house_of(db)
     store, roots = store_of(house), sealing.trust_roots(house)
-    for row in db.execute(select(Version.__table__).execution_options(yield_per=200)):
+    columns = (
+        Version.visit_id, Version.number, Version.kind, Version.pdf_sha256, Version.pdf_bytes, Version.signed_at,
+        Version.drawn_sha256,
+    )  # fmt: skip
+    for row in db.execute(select(*columns).execution_options(yield_per=500)):
         name = f"visit {row.visit_id} version {row.number} {row.kind}"
         try:
             content = store.get(row.pdf_sha256)
@@ -115,41 +126,47 @@ def documents_are_whole(db: Session) -> Iterator[str]:
 
 def manifests_are_current(db: Session) -> Iterator[str]:
     """S3: a standing version shows the present results and the present review, or is marked as outdated."""
-    facts = _facts(db)
-    statement = (
-        select(Version.visit_id, Version.number, Version.manifest, Version.review_version, Visit.site)
-        .join(Visit, Visit.id == Version.visit_id)
-        .where(Version.kind == ReportKind.MAIN)
-    )
-    for row in db.execute(statement).all():
-        own = facts.get(row.visit_id, {}).get(row.number, [])
-        if rules.version_state(own) not in STANDING or rules.is_outdated(own):
-            continue
-        actor = db.info.get("actor")
-        db.info["actor"] = system_actor(row.site)
-        manifest = msgspec.json.decode(row.manifest, type=tuple[RecordVersion, ...])
-        if changed := rules.changed_departments(manifest, service.present_manifest(db, row.visit_id)):
-            yield f"visit {row.visit_id}: version {row.number} stands as current, but {list(changed)} changed"
-        review = reviews.review(db, row.visit_id)
-        if review is None or review.version != row.review_version:
-            yield f"visit {row.visit_id}: version {row.number} is not of the present review"
-        db.info["actor"] = actor
+    columns = (Version.visit_id, Version.number, Version.manifest, Version.review_version)
+    for span in reviews.visit_spans(db):
+        facts, manifests, reviewed = _facts(db, span), queries.present_manifests(db, span), queries.review_versions(db, span)
+        listing = select(*columns).where(span.holds(Version.visit_id), Version.kind == ReportKind.MAIN)
+        for row in db.execute(listing):
+            own = facts.get(row.visit_id, {}).get(row.number, [])
+            if rules.version_state(own) not in STANDING or rules.is_outdated(own):
+                continue
+            manifest = msgspec.json.decode(row.manifest, type=tuple[RecordVersion, ...])
+            if changed := rules.changed_departments(manifest, manifests.get(row.visit_id, ())):
+                yield f"visit {row.visit_id}: version {row.number} stands as current, but {list(changed)} changed"
+            if reviewed.get(row.visit_id, 0) != row.review_version:
+                yield f"visit {row.visit_id}: version {row.number} is not of the present review"
 
 
 def milestones_agree(db: Session) -> Iterator[str]:
     """A visit has the milestone of an issued report exactly while a version stands, and likewise of a delivered one."""
-    milestones: dict[UUID, list[Any]] = {}
+    table = VisitMilestone.__table__
     kinds = (Milestone.REPORT_ISSUED, Milestone.DELIVERED)
-    statement = select(VisitMilestone.__table__).where(VisitMilestone.kind.in_(kinds)).order_by(VisitMilestone.id)
-    for row in db.execute(statement.execution_options(yield_per=5000)):
-        milestones.setdefault(row.visit_id, []).append(row)
-    facts = _facts(db)
-    for visit_id in milestones.keys() | facts.keys():
-        reached = {fact.kind for fact in standing_milestones(milestones.get(visit_id, ()))}
-        states = {rules.version_state(own) for own in facts.get(visit_id, {}).values()}
-        for milestone, holding in ((Milestone.REPORT_ISSUED, set(STANDING)), (Milestone.DELIVERED, {ReportState.DELIVERED})):
-            if (milestone in reached) != bool(states & holding):
-                yield f"visit {visit_id}: milestone {milestone} is {milestone in reached}, its versions are {sorted(states)}"
+    for span in reviews.visit_spans(db):
+        milestones: dict[UUID, list[Any]] = {}
+        listing = select(table).where(span.holds(table.c.visit_id), table.c.kind.in_(kinds)).order_by(table.c.id)
+        for row in db.execute(listing):
+            milestones.setdefault(row.visit_id, []).append(row)
+        facts = _facts(db, span)
+        for visit_id in milestones.keys() | facts.keys():
+            reached = {fact.kind for fact in standing_milestones(milestones.get(visit_id, ()))}
+            states = {rules.version_state(own) for own in facts.get(visit_id, {}).values()}
+            for milestone, holding in ((Milestone.REPORT_ISSUED, set(STANDING)), (Milestone.DELIVERED, {ReportState.DELIVERED})):
+                if (milestone in reached) != bool(states & holding):
+                    yield f"visit {visit_id}: milestone {milestone} is {milestone in reached}, its versions are {sorted(states)}"
+
+
+def nothing_without_a_line(db: Session) -> Iterator[str]:
+    """Decision 22: in every final review each flagged value has its line."""
+    for span in reviews.visit_spans(db):
+        for review in queries.final_reviews(db, span):
+            for item in review.uncovered:
+                yield f"visit {review.visit_id}: {item} is flagged and no line of the final review answers for it"
+            if review.is_silent:
+                yield f"visit {review.visit_id}: the final review says nothing at all"
 
 
 INVARIANTS = (
@@ -158,4 +175,5 @@ INVARIANTS = (
     Invariant("S3 standing reports show the present results", manifests_are_current),
     Invariant("S5 documents are whole", documents_are_whole),
     Invariant("milestones agree with the versions", milestones_agree),
+    Invariant("no flagged value without a line of the final review (decision 22)", nothing_without_a_line),
 )

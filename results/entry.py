@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from exam.kit import audit
-from exam.kit.db import insert_rows
+from exam.kit.db import insert_rows, update_row
 from exam.kit.errors import BadInput, Forbidden, Refused, Stale
 from exam.kit.events import announce
 from exam.kit.house import Actor, actor_of, house_of
@@ -42,7 +42,7 @@ class Desk:
     """One department's record of a visit, locked for a change, with what is needed to judge it."""
 
     found: queries.VisitResults
-    record: Record
+    record: queries.RecordRow
     sheet: rules.Sheet
     readings: dict[str, Reading]
     name: str
@@ -54,10 +54,7 @@ class Desk:
 
     def result(self) -> DepartmentResult:
         """The record as other rooms see it, after the change."""
-        return msgspec.structs.replace(
-            queries.to_result(self.found, self.record), readings=tuple(self.readings.values()),
-            missing=rules.missing_items(self.sheet, self.readings),
-        )  # fmt: skip
+        return queries.result_of(self.found, self.record, self.sheet, self.readings)
 
 
 def require_department(db: Session, permission: str, department: str) -> Actor:
@@ -70,7 +67,7 @@ def require_department(db: Session, permission: str, department: str) -> Actor:
 
 def sit_down(db: Session, visit_id: UUID, department: str) -> Desk:
     """Locks the visit and loads a department's record for a change: two people at once take turns from here."""
-    visits.get_row(db, visit_id, lock=True)
+    visits.lock(db, visit_id)
     found = queries.load(db, visit_id, department)
     record = queries.record_of(found, department)
     return Desk(found, record, found.sheet(department), found.readings(record), found.department_name(department))
@@ -99,6 +96,7 @@ def _enter(db: Session, desk: Desk, entry: Entry) -> None:
     if problems:
         raise BadInput(problems)
     summary = rules.require_text(entry.summary, rules.LONGEST_SUMMARY, "科室小结", SUMMARY) if entry.summary else None
+    before = desk.draft
     subject = desk.found.subject()
     theirs = {code: rules.as_written(reading) for code, reading in desk.readings.items()}
     mine = rules.handed_in(desk.sheet, entry.values, subject)
@@ -108,7 +106,7 @@ def _enter(db: Session, desk: Desk, entry: Entry) -> None:
     conflicts = [rules.conflict_of(desk.sheet, each) for each in merged.conflicts]
     if is_stale and summary is not None:
         seen = rules.judged(desk.sheet, {**base, **mine}, subject, desk.readings)
-        drafts = (base_summary, desk.draft, rules.draft_summary(desk.name, desk.sheet, seen).text)
+        drafts = (base_summary, before, rules.draft_summary(desk.name, desk.sheet, seen).text)
         summary = None if summary in drafts else summary
         if summary is not None and desk.record.summary not in (*drafts, summary):
             conflicts.append(Conflict(SUMMARY, "科室小结", (base_summary,), (desk.record.summary,), (summary,)))
@@ -116,11 +114,11 @@ def _enter(db: Session, desk: Desk, entry: Entry) -> None:
         raise EntryConflict(tuple(conflicts), merged.changed, desk.record.version, _last_actor(db, desk.record))
     readings = rules.judged(desk.sheet, {**theirs, **merged.changed}, subject, desk.readings)
     drafted = rules.draft_summary(desk.name, desk.sheet, readings).text
-    new_summary = rules.next_summary(desk.record.summary, desk.draft, drafted, summary)
+    new_summary = rules.next_summary(desk.record.summary, before, drafted, summary)
     _store(db, desk, readings, new_summary, VersionKind.ENTERED, base=entry.base_version)
 
 
-def _last_actor(db: Session, record: Record) -> str:
+def _last_actor(db: Session, record: queries.RecordRow) -> str:
     version = db.get(Version, record.version_id) if record.version_id else None
     return version.actor if version else ""
 
@@ -172,7 +170,7 @@ def _row(version_id: UUID, visit_id: UUID, reading: Reading, is_delivered: bool)
 
 
 def _add_version(
-    db: Session, record: Record, version_id: UUID, kind: VersionKind, *, base: int, values_id: UUID, reason: str = "",
+    db: Session, record: queries.RecordRow, version_id: UUID, kind: VersionKind, *, base: int, values_id: UUID, reason: str = "",
     actor_name: str = "",
 ) -> None:  # fmt: skip
     actor, now = actor_of(db), house_of(db).clock.now()
@@ -185,7 +183,11 @@ def _add_version(
           "actor": actor_name or actor.name, "reason": reason, "kind": kind.value}],
     )  # fmt: skip
     record.version, record.version_id, record.values_id = number, version_id, values_id
-    db.flush()
+    _save_record(db, record)
+
+
+def _save_record(db: Session, record: queries.RecordRow) -> None:
+    record.ver = update_row(db, Record, vars(record))["ver"]
 
 
 def _move_lines(db: Session, desk: Desk) -> None:
@@ -358,11 +360,11 @@ def unlock(db: Session, visit_id: UUID) -> None:
 
 
 def _move_all(db: Session, visit_id: UUID, action: str, only: RecordState) -> None:
-    visits.get_row(db, visit_id, lock=True)
+    visits.lock(db, visit_id)
     for record in queries.load(db, visit_id).records.values():
         if record.state == only:
             record.state = rules.RECORD.move(record.state, action)
-    db.flush()
+            _save_record(db, record)
 
 
 def open_record(db: Session, visit_id: UUID, site: str, department: str) -> None:

@@ -16,6 +16,7 @@ from exam.kit.clock import day_of
 from exam.kit.errors import NotFound
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
+from exam.kit.pinyin import initials
 from exam.visits import service as visits
 from results import rules, screen, service
 from results.facts import (
@@ -88,7 +89,7 @@ def choose_department(request: AnyRequest, db: web.Db, choose: FromQuery[str] = 
     remembered = codes[0] if len(codes) == 1 else request.cookies.get(REMEMBERED, "")
     if remembered in codes and not choose:
         return web.back_to(db, f"/results/{remembered}")
-    return web.page(db, "results/departments.html", rooms=rooms)
+    return web.page(db, "results/departments.html", rooms=[(room, initials(room.name)) for room in rooms])
 
 
 @web.get("/results/{department:str}", may="results.work_list")

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from exam.catalog.facts import Catalogue, Item
 from exam.kit.errors import NotFound
 from exam.kit.house import actor_of
+from exam.kit.prepared import PreparedStatement
 from exam.knowledge.facts import Case, Flag, Reading, Subject
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, OrderLine, VisitState
-from exam.visits.models import LineBoard, OrderLineRow, Visit, VisitBoard
+from exam.visits.models import Visit, VisitBoard
 from results import rules
 from results.facts import (
     SUMMARY,
@@ -33,27 +35,72 @@ from results.facts import (
 from results.models import Record, Value, Version
 
 _VALUES = Value.__table__.c
-_VISIT_LINES = (
-    select(Visit, VisitBoard, OrderLineRow, LineBoard)
+_VISIT = (
+    Visit.id, Visit.visit_no, Visit.site, Visit.person_id, Visit.person_name, Visit.sex, Visit.birth_on, Visit.category,
+    Visit.exam_on, Visit.package_name, Visit.organization, Visit.catalog_revision, Visit.catalog_on, Visit.urgent, Visit.ver,
+    VisitBoard.state, VisitBoard.checked_in_at, VisitBoard.sheet_returned_at, VisitBoard.sections_done_at, VisitBoard.amount_due_fen,
+)  # fmt: skip
+_RECORD = [column.label(f"record_{column.key}") for column in Record.__table__.c]
+_IS_ASKED_FOR = (Visit.id == bindparam("of_visit")) & (Visit.site == bindparam("of_site"))
+_ALL_RECORDS = PreparedStatement(
+    select(*_VISIT, *_RECORD)
     .join(VisitBoard, VisitBoard.visit_id == Visit.id)
-    .join(OrderLineRow, OrderLineRow.visit_id == Visit.id)
-    .join(LineBoard, LineBoard.line_id == OrderLineRow.id)
-    .order_by(OrderLineRow.position, OrderLineRow.id)
+    .outerjoin(Record, Record.visit_id == Visit.id)
+    .where(_IS_ASKED_FOR)
+    .order_by(Record.id)
 )
+_ONE_RECORD = PreparedStatement(
+    select(*_VISIT, *_RECORD)
+    .join(VisitBoard, VisitBoard.visit_id == Visit.id)
+    .outerjoin(Record, (Record.visit_id == Visit.id) & (Record.department == bindparam("of_department")))
+    .where(_IS_ASKED_FOR)
+)
+_VALUES_OF = PreparedStatement(
+    select(*(column for column in _VALUES if column.key not in ("version_id", "visit_id"))).where(
+        _VALUES.version_id == bindparam("of_version")
+    )
+)
+"""Without the ids that the asker has: to read each of them twenty times would cost as much as the values."""
 _SIGNED = (RecordState.VERIFIED.value, RecordState.LOCKED.value)
 
 
 @dataclass
-class VisitResults:
-    """A visit with everything that was written down about it; rows stay inside this room."""
+class RecordRow:
+    """A department's record as it is stored; `save_record` writes what was changed in it."""
 
-    visit: Visit
-    board: VisitBoard
+    id: UUID
+    visit_id: UUID
+    site: str
+    department: str
+    state: str
+    version: int
+    version_id: UUID | None
+    values_id: UUID | None
+    summary: str
+    doctor_id: UUID | None
+    doctor: str
+    verified_at: datetime | None
+    ver: int
+
+
+@dataclass
+class VisitResults:
+    """A visit with everything that was written down about it; rows stay inside this room.
+
+    `visit` is one row with the columns of the visit and of its board.
+    """
+
+    visit: Any
     state: VisitState
     catalogue: Catalogue
     lines: tuple[OrderLine, ...]
-    records: dict[str, Record]
+    records: dict[str, RecordRow]
     values: dict[UUID, dict[str, Any]]
+
+    @property
+    def board(self) -> Any:
+        """The visit's row of the board, as `visits.to_card` asks for it."""
+        return self.visit
 
     def subject(self, history: frozenset[str] = frozenset()) -> Subject:
         """The person as the rules see one, at the day of the exam."""
@@ -63,7 +110,7 @@ class VisitResults:
         """What a department has to fill in."""
         return rules.sheet_of(self.catalogue, self.lines, department, self.visit.sex)
 
-    def readings(self, record: Record) -> dict[str, Reading]:
+    def readings(self, record: RecordRow) -> dict[str, Reading]:
         """A record's current readings by item code."""
         rows = self.values.get(record.values_id, {}) if record.values_id else {}
         return to_readings(rows.values(), self.catalogue.items)
@@ -75,35 +122,40 @@ class VisitResults:
 
 def load(db: Session, visit_id: UUID, department: str | None = None) -> VisitResults:
     """A visit's lines, records and current values; three statements. `department` limits records and values to one."""
-    rows = db.execute(_VISIT_LINES.where(Visit.id == visit_id, Visit.site == actor_of(db).site)).all()
+    site = actor_of(db).site
+    if department is None:
+        rows = _ALL_RECORDS.all(db, of_visit=visit_id, of_site=site)
+    else:
+        rows = _ONE_RECORD.all(db, of_visit=visit_id, of_site=site, of_department=department)
     if not rows:
         raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
-    visit, board = rows[0][0], rows[0][1]
-    records = _records_of(db, visit_id, department)
-    # By the versions that these very rows name, not by a join: what a colleague saves between two statements of a read would
-    # give a record of the new version and no value, and saving that page would clear what it did not show.
-    versions = [record.values_id for record in records.values() if record.values_id]
-    values: dict[UUID, dict[str, Any]] = {}
-    for row in db.execute(select(*_VALUES).where(_VALUES.version_id.in_(versions))):
-        values.setdefault(row.version_id, {})[row.item_code] = row
+    visit = rows[0]
+    records = {row.record_department: RecordRow(*row[len(_VISIT) :]) for row in rows if row.record_id is not None}
     return VisitResults(
-        visit=visit, board=board, state=VisitState(board.state), catalogue=visits.catalogue_of(db, visit),
-        lines=tuple(orders.to_line(line, line_board) for _, _, line, line_board in rows), records=records, values=values,
+        visit=visit, state=VisitState(visit.state), catalogue=visits.catalogue_of(db, visit), lines=orders.lines(db, visit_id),
+        records=records, values=_values_of(db, [record.values_id for record in records.values() if record.values_id]),
     )  # fmt: skip
 
 
-def _records_of(db: Session, visit_id: UUID, department: str | None) -> dict[str, Record]:
-    wanted = select(Record).where(Record.visit_id == visit_id)
-    if department is not None:
-        wanted = wanted.where(Record.department == department)
-    return {record.department: record for record in db.scalars(wanted)}
+def _values_of(db: Session, versions: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """Values by version and item. By the versions that the records' rows name, not by a join with them: what a colleague
+    saves between two statements of a read would give a record of the new version and no value, and saving that page would
+    clear what it did not show.
+    """
+    found: dict[UUID, dict[str, Any]] = {}
+    if len(versions) == 1:
+        found[versions[0]] = {row.item_code: row for row in _VALUES_OF.all(db, of_version=versions[0])}
+    elif versions:
+        for row in db.execute(select(*_VALUES).where(_VALUES.version_id.in_(versions))):
+            found.setdefault(row.version_id, {})[row.item_code] = row
+    return found
 
 
 def to_readings(rows: Iterable[Any], items: Mapping[str, Item]) -> dict[str, Reading]:
     """Value rows as readings by item code, in catalogue order."""
     found = {row.item_code: to_reading(row, items.get(row.item_code)) for row in rows}
-    place = {code: number for number, code in enumerate(items)}
-    return dict(sorted(found.items(), key=lambda each: place.get(each[0], len(place))))
+    known = {code: found[code] for code in items if code in found}
+    return known if len(known) == len(found) else {**known, **found}
 
 
 def to_reading(row: Any, item: Item | None) -> Reading:
@@ -120,10 +172,13 @@ def to_reading(row: Any, item: Item | None) -> Reading:
     )  # fmt: skip
 
 
-def to_result(found: VisitResults, record: Record) -> DepartmentResult:
+def to_result(found: VisitResults, record: RecordRow) -> DepartmentResult:
     """A record as other rooms see it."""
-    sheet = found.sheet(record.department)
-    readings = found.readings(record)
+    return result_of(found, record, found.sheet(record.department), found.readings(record))
+
+
+def result_of(found: VisitResults, record: RecordRow, sheet: rules.Sheet, readings: Mapping[str, Reading]) -> DepartmentResult:
+    """As `to_result`, of a sheet and readings that are at hand."""
     department = found.catalogue.departments.get(record.department)
     return DepartmentResult(
         department=record.department, department_name=found.department_name(record.department),
@@ -157,7 +212,7 @@ def department_result(db: Session, visit_id: UUID, department: str) -> Departmen
     return to_result(found, record_of(found, department))
 
 
-def record_of(found: VisitResults, department: str) -> Record:
+def record_of(found: VisitResults, department: str) -> RecordRow:
     """The record of a department. Not found where the person has nothing to do there or did not arrive."""
     record = found.records.get(department)
     if record is None:
@@ -198,7 +253,7 @@ def earlier_of(db: Session, found: VisitResults, department: str | None) -> dict
     return _earlier_of(db, found.visit, found.catalogue, department)
 
 
-def _earlier_of(db: Session, visit: Visit, catalogue: Catalogue, department: str | None) -> dict[str, tuple[EarlierValue, ...]]:
+def _earlier_of(db: Session, visit: Any, catalogue: Catalogue, department: str | None) -> dict[str, tuple[EarlierValue, ...]]:
     statement = (
         select(*_VALUES, Visit.visit_no, Visit.exam_on)
         .join(Record, Record.values_id == _VALUES.version_id)
@@ -217,7 +272,7 @@ def _earlier_of(db: Session, visit: Visit, catalogue: Catalogue, department: str
     return {item: tuple(values) for item, values in found.items()}
 
 
-def texts_at(db: Session, record: Record, number: int) -> tuple[dict[str, rules.Texts], str]:
+def texts_at(db: Session, record: RecordRow, number: int) -> tuple[dict[str, rules.Texts], str]:
     """What stood in a record at a version, as written, with its summary; nothing for version 0."""
     version = db.execute(
         select(Version.values_id, Version.summary).where(Version.record_id == record.id, Version.number == number)

@@ -101,7 +101,7 @@ def missing_items(sheet: Sheet, readings: Mapping[str, Reading]) -> tuple[str, .
 
 def has_value(reading: Reading | None) -> bool:
     """Whether something was written down."""
-    return reading is not None and bool(as_written(reading))
+    return reading is not None and bool(reading.number is not None or reading.choices or reading.raw.strip())
 
 
 def line_targets(catalogue: Catalogue, sheet: Sheet, readings: Mapping[str, Reading]) -> dict[UUID, str]:
@@ -163,10 +163,17 @@ def as_written(reading: Reading | None) -> Texts:
 def handed_in(sheet: Sheet, values: Mapping[str, str | Sequence[str]], subject: Subject) -> dict[str, Texts]:
     """The typed values in the form that readings have: a choice by its name in the dictionary, computed items left out."""
     return {
-        code: as_written(knowledge.judge(sheet.items[code], raw if isinstance(raw, str) else as_texts(raw), "", subject))
+        code: _named_in_dictionary(sheet.items[code], raw, subject)
         for code, raw in values.items()
         if sheet.items[code].value_type is not ValueType.CALCULATED
     }
+
+
+def _named_in_dictionary(item: Item, raw: str | Sequence[str], subject: Subject) -> Texts:
+    texts = raw if isinstance(raw, str) else as_texts(raw)
+    if item.choices:
+        return as_written(knowledge.judge(item, texts, "", subject))
+    return as_texts(texts if isinstance(texts, str) else ";".join(texts))
 
 
 def entry_problems(sheet: Sheet, values: Mapping[str, str | Sequence[str]], *, is_delivered: bool = False) -> list[tuple[str, str]]:

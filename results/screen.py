@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -10,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exam.catalog import rules as catalog_rules
-from exam.catalog.facts import Item, ValueType
+from exam.catalog.facts import Catalogue, Item, ValueType
 from exam.kit.house import actor_of
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Flag, Reading, Subject
@@ -21,6 +22,9 @@ from results.facts import DepartmentResult, EarlierValue, RecordState, RecordVer
 from results.models import Record, Version
 
 YEARS_SHOWN = 3
+BAND_ROWS = 36
+DENSE_FIELDS = 12
+"""From so many numbers on, a department fills its screen in two columns, and history stands below instead of beside."""
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -55,6 +59,15 @@ class Field(msgspec.Struct, frozen=True):
     last: EarlierValue | None = None
 
 
+class Section(msgspec.Struct, frozen=True):
+    """The fields of one item group under its name. `state` and `reason` are those of its order line."""
+
+    name: str
+    state: str
+    reason: str
+    fields: tuple[Field, ...]
+
+
 class HistoryRow(msgspec.Struct, frozen=True):
     """One item over the person's earlier visits, newest first, beside today's value; `points` are for the trend."""
 
@@ -67,12 +80,21 @@ class HistoryRow(msgspec.Struct, frozen=True):
 
 
 class EntryScreen(msgspec.Struct, frozen=True):
-    """Everything on the entry screen."""
+    """Everything on the entry screen.
+
+    `common_state` is the state that most order lines with a section have; only others are said beside a section.
+    A band is some sections that stand beside each other, about a screen high: the eye goes down a column, not down the page.
+    `lines` are those without a section: refused, or with nothing to fill in. `abnormal` counts the findings.
+    """
 
     card: VisitCard
     result: DepartmentResult
-    fields: tuple[Field, ...]
+    bands: tuple[tuple[Section, ...], ...]
+    common_state: str
     lines: tuple[OrderLine, ...]
+    is_dense: bool
+    missing_names: tuple[str, ...]
+    abnormal: int
     draft: str
     history_days: tuple[str, ...]
     history: tuple[HistoryRow, ...]
@@ -91,6 +113,7 @@ class Live(msgspec.Struct, frozen=True):
     marks: tuple[Mark, ...]
     draft: str
     missing: tuple[str, ...]
+    abnormal: int
 
 
 def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
@@ -103,11 +126,18 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
     days = tuple(sorted({value.exam_on for values in earlier.values() for value in values}, reverse=True))[:YEARS_SHOWN]
     actor = actor_of(db)
     is_open = record.state in (RecordState.OPEN, RecordState.SAVED)
+    fields = {code: _field(item, readings.get(code), subject, sheet, earlier.get(code, ())) for code, item in sheet.items.items()}
+    lines = tuple(line for line in sheet.lines if line.state != "removed")
+    sections, rest = _sections(found.catalogue, lines, fields)
     return EntryScreen(
         card=visits.to_card(found.visit, found.board),
         result=shown(db, result),
-        fields=tuple(_field(item, readings.get(code), subject, sheet, earlier.get(code, ())) for code, item in sheet.items.items()),
-        lines=tuple(line for line in sheet.lines if line.state != "removed"),
+        bands=_bands(sections),
+        common_state=Counter(section.state for section in sections).most_common(1)[0][0] if sections else "",
+        lines=rest,
+        is_dense=sum(field.kind in ("number", "calculated") for field in fields.values()) >= DENSE_FIELDS,
+        missing_names=tuple(fields[code].name for code in result.missing if code in fields),
+        abnormal=_abnormal(field.mark for field in fields.values()),
         draft=rules.draft_summary(result.department_name, sheet, readings).text,
         history_days=days,
         history=tuple(
@@ -123,6 +153,49 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
         may_verify=actor.serves("results.verify", department),
         may_reopen=record.state == RecordState.VERIFIED and actor.serves("results.reopen", department),
     )
+
+
+def _sections(
+    catalogue: Catalogue, lines: Sequence[OrderLine], fields: Mapping[str, Field]
+) -> tuple[list[Section], tuple[OrderLine, ...]]:
+    """The fields under the groups that were ordered, in the order of the items, and the lines that have none to fill in.
+
+    An item that several groups hold stands once, in the group with the most items, where people look for it.
+    """
+    place = {code: number for number, code in enumerate(fields)}
+    held = {line.id: [code for code in catalogue.groups[line.group_code].items if code in fields]
+            for line in lines if line.group_code in catalogue.groups and line.state != "refused"}  # fmt: skip
+    owner: dict[str, UUID] = {}
+    for line_id, codes in sorted(held.items(), key=lambda each: -len(each[1])):
+        for code in codes:
+            owner.setdefault(code, line_id)
+    found: list[tuple[int, Section]] = []
+    rest: list[OrderLine] = []
+    for line in lines:
+        codes = sorted((code for code in held.get(line.id, ()) if owner[code] == line.id), key=place.__getitem__)
+        if codes:
+            section = Section(line.name, line.state, line.reason, tuple(fields[code] for code in codes))
+            found.append((place[codes[0]], section))
+        else:
+            rest.append(line)
+    return [section for _, section in sorted(found, key=lambda each: each[0])], tuple(rest)
+
+
+def _bands(sections: Sequence[Section]) -> tuple[tuple[Section, ...], ...]:
+    bands: list[list[Section]] = [[]]
+    height = 0
+    for section in sections:
+        if height >= BAND_ROWS:
+            bands.append([])
+            height = 0
+        bands[-1].append(section)
+        height += len(section.fields) + 1
+    return tuple(tuple(band) for band in bands if band)
+
+
+def _abnormal(marks: Iterable[Mark]) -> int:
+    """How many values are findings; a value that cannot be judged is none."""
+    return sum(mark.flag in (Flag.LOW, Flag.HIGH, Flag.ABNORMAL) for mark in marks)
 
 
 def visible(db: Session, result: DepartmentResult) -> DepartmentResult:
@@ -212,7 +285,7 @@ def live(db: Session, visit_id: UUID, department: str, values: Mapping[str, str 
     )
     draft = rules.draft_summary(found.department_name(department), sheet, readings).text
     missing = tuple(sheet.items[code].name for code in rules.missing_items(sheet, readings))
-    return Live(marks, draft, missing)
+    return Live(marks, draft, missing, _abnormal(marks))
 
 
 def news(db: Session, visit_id: UUID, department: str, seen: int) -> str:

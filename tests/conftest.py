@@ -11,7 +11,6 @@ import pytest
 from litestar.testing import TestClient
 from sqlalchemy import select
 
-from exam.app import create_app
 from exam.kit import auth
 from exam.kit.house import Actor, House
 from exam.staff.models import Staff
@@ -109,7 +108,7 @@ class Desk:
 @pytest.fixture
 def client(house: House) -> Iterator[TestClient[Any]]:
     """The app over `house`, with nobody signed in."""
-    with TestClient(create_app(house), base_url="https://testserver.local", raise_server_exceptions=False) as client:
+    with TestClient(server.app_over(house), base_url="https://testserver.local", raise_server_exceptions=False) as client:
         yield client
 
 

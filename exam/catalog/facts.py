@@ -108,7 +108,10 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ItemGroup(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is ordered, priced and charged together (组合项目). `price_fen` is the standard price in fen."""
+    """What is ordered, priced and charged together (组合项目). `price_fen` is the standard price in fen.
+
+    `source` says where the group comes from when no rule book lists it; an addition of our own waits for approval.
+    """
 
     code: str
     name: str
@@ -130,6 +133,7 @@ class ItemGroup(msgspec.Struct, frozen=True, omit_defaults=True):
     service_only: bool = False
     advice: str = ""
     order: int = 0
+    source: str = ""
 
 
 class Package(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -11,9 +11,9 @@ from litestar.datastructures import UploadFile
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery
 
-from exam.catalog import columns, rules, service, workbook
+from exam.catalog import columns, entry_form, service, words, workbook
 from exam.catalog.columns import COLUMNS, RANGE_COLUMNS, SHEETS
-from exam.catalog.facts import ReferenceRange
+from exam.catalog.facts import Catalogue
 from exam.kit import web
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, NotFound, Refused
@@ -26,16 +26,14 @@ FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENC
 FileData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)]
 
 PAGE_SIZE = 50
-SPARE_RANGES = 3
-MOST_RANGES = 60
 MOST_SHOWN = 300
 
 LIST_COLUMNS = {
-    "department": ("code", "name", "kind", "location"),
-    "item": ("code", "name", "department", "value_type", "unit"),
-    "group": ("code", "name", "department", "price_fen", "tube", "sex"),
-    "package": ("code", "name", "price_fen", "factor", "sex", "category"),
-    "tube": ("code", "name", "colour", "additive", "merge", "draw_order"),
+    "department": ("name", "code", "kind", "location"),
+    "item": ("name", "code", "department", "value_type", "unit", "source"),
+    "group": ("name", "code", "department", "price_fen", "tube", "sex"),
+    "package": ("name", "code", "price_fen", "factor", "sex", "category"),
+    "tube": ("name", "code", "colour", "additive", "merge", "draw_order"),
 }
 
 
@@ -64,118 +62,127 @@ def _matches(entry: Any, text: str) -> bool:
 @web.get("/catalog", may="catalog.read")
 def show_catalog(
     request: AnyRequest, db: web.Db, kind: FromQuery[str] = "item", q: FromQuery[str] = "", on: FromQuery[str] = "",
-    page: FromQuery[int] = 1,
+    department: FromQuery[str] = "", page: FromQuery[int] = 1,
 ) -> web.Page:  # fmt: skip
-    """One kind of entries as they hold on a day, by name, code or pinyin initials."""
+    """One kind of entries as they hold on a day, by name, code or pinyin initials, and by department."""
     day, text = _day(on, "on", _today(db)), q.strip()[:50]
-    kinds = workbook.by_kind(service.catalogue(db, day))
+    catalogue = service.catalogue(db, day)
+    kinds = workbook.by_kind(catalogue)
+    names = columns.names_of(kinds)
     entries = kinds[_kind(kind)].values()
-    found = [each for each in entries if not text or _matches(each, text)]
+    room = department if department in catalogue.departments and kind in ("item", "group") else ""
+    found = [each for each in entries if (not text or _matches(each, text)) and (not room or each.department == room)]
     pages = max(1, -(-len(found) // PAGE_SIZE))
     at = min(max(page, 1), pages)
-    shown = [each for each in COLUMNS[kind] if each.name in LIST_COLUMNS[kind]]
-    on_page = found[(at - 1) * PAGE_SIZE : at * PAGE_SIZE]
-    rows = [[columns.text_of(each, getattr(entry, each.name)) for each in shown] for entry in on_page]
-    names = {place: kinds[each.options["kind"]] for place, each in enumerate(shown) if each.name in ("department", "tube")}
+    by_name = {each.name: each for each in COLUMNS[kind]}
+    shown = [by_name[name] for name in LIST_COLUMNS[kind]]
     rows = [
-        [f"{text} {names[place][text].name}" if place in names and text in names[place] else text for place, text in enumerate(row)]
-        for row in rows
+        (
+            entry.code,
+            getattr(entry, "source", ""),
+            [(columns.shown(each, getattr(entry, each.name), names), _small(each, entry)) for each in shown],
+        )
+        for entry in found[(at - 1) * PAGE_SIZE : at * PAGE_SIZE]
     ]
     return web.page(
-        db, "exam/catalog_list.html", kind=kind, kinds=SHEETS, q=text, on=day, today=_today(db), shown=shown, rows=rows,
-        page=at, pages=pages, total=len(found), may_change=actor_of(db).may("catalog.change"),
+        db, "exam/catalog_list.html", kind=kind, kinds=SHEETS, q=text, on=day, today=_today(db),
+        shown=[(each, columns.label_of(each)) for each in shown], rows=rows, page=at, pages=pages, total=len(found), department=room,
+        departments=entry_form.known_entries(catalogue)["department"] if kind in ("item", "group") else [],
+        may_change=actor_of(db).may("catalog.change"),
     )  # fmt: skip
+
+
+def _small(column: columns.Column, entry: Any) -> str:
+    """What stands in small letters beside a value: a unit's UCUM code, where it is another text."""
+    if column.shape != "unit":
+        return ""
+    return entry.unit if words.common_unit(entry.unit) != entry.unit else ""
 
 
 @web.get("/catalog/entries/{kind:str}/{code:str}", may="catalog.read")
 def show_entry(request: AnyRequest, db: web.Db, kind: FromPath[str], code: FromPath[str]) -> web.Page:
     """One entry as it is today, and every version with what it changed."""
     versions = service.history(db, _kind(kind), code)
+    catalogue = service.catalogue(db, _today(db))
+    kinds = workbook.by_kind(catalogue)
+    names = columns.names_of(kinds)
     steps = [
-        columns.changes_between(kind, versions[place + 1].entry, each.entry) if place + 1 < len(versions) else []
+        columns.changes_between(kind, versions[place + 1].entry, each.entry, names) if place + 1 < len(versions) else []
         for place, each in enumerate(versions)
     ]
     newest = versions[0]
-    present = workbook.by_kind(service.catalogue(db, _today(db)))[kind].get(code)
+    present = kinds[kind].get(code)
+    entry = present or newest.entry
+    # What an entry holds stands in a table of its own.
+    held = {"items"} if kind == "group" else {"groups"} if kind == "package" else set()
+    small = {columns.label_of(each): _small(each, entry) for each in COLUMNS[kind]}
+    listed = {columns.label_of(each) for each in COLUMNS[kind] if each.name in held}
+    facts = [(label, text, small.get(label, "")) for label, text in columns.facts_of(kind, entry, names) if label not in listed]
     return web.page(
         db, "exam/catalog_entry.html", kind=kind, kind_name=SHEETS[kind], newest=newest, present=present, today=_today(db),
-        facts=columns.facts_of(kind, present or newest.entry), history=list(zip(versions, steps, strict=True)),
+        facts=facts, content=_content(catalogue, kind, entry), entry=entry, history=list(zip(versions, steps, strict=True)),
         revision=service.revision(db), may_change=actor_of(db).may("catalog.change"),
     )  # fmt: skip
+
+
+def _content(catalogue: Catalogue, kind: str, entry: Any) -> list[dict[str, Any]]:
+    """The items of a group or the groups of a package, in order, as rows for a table."""
+    if kind == "group":
+        items = [catalogue.items[code] for code in entry.items if code in catalogue.items]
+        types = columns.VALUE_TYPES
+        return [
+            {"code": each.code, "name": each.name, "type": types[each.value_type], "unit": words.common_unit(each.unit),
+             "ranges": [columns.range_line(row) for row in each.ranges]}
+            for each in items
+        ]  # fmt: skip
+    if kind == "package":
+        rooms = catalogue.departments
+        groups = [catalogue.groups[code] for code in entry.groups if code in catalogue.groups]
+        return [
+            {"code": each.code, "name": each.name, "fen": each.price_fen, "count": len(each.items),
+             "department": rooms[each.department].name if each.department in rooms else each.department}
+            for each in groups
+        ]  # fmt: skip
+    return []
 
 
 # --- changing --------------------------------------------------------------------------------------------------------
 
 
-def _form_page(db: web.Db, kind: str, entry: Any, is_new: bool) -> web.Page:
-    catalogue = workbook.by_kind(service.catalogue(db, _today(db)))
-    fields = [each for each in COLUMNS[kind] if not (kind == "package" and each.name == "price_fen")]
-    defaults = {each.name: columns.default_of(columns.STRUCTS[kind], each.name) for each in fields}
-    values = {each.name: getattr(entry, each.name) if entry else defaults[each.name] for each in fields}
-    is_given = {name: entry is not None or value is not None for name, value in values.items()}
-    texts = {each.name: columns.text_of(each, values[each.name]) if is_given[each.name] else "" for each in fields}
-    ranges: list[dict[str, str]] = []
-    if kind == "item":
-        empty = {"age_from": "0", "age_to": "150"}
-        present = entry.ranges if entry else ()
-        ranges = [{each.name: columns.text_of(each, getattr(row, each.name)) for each in RANGE_COLUMNS} for row in present]
-        ranges += [empty] * SPARE_RANGES
+def _form_page(
+    db: web.Db, kind: str, entry: Any, is_new: bool, sent: dict[str, Any] | None = None, refused: BadInput | None = None
+) -> web.Page:
+    """The form of an entry, or again what was `sent` with everything that is wrong in it."""
+    catalogue = service.catalogue(db, _today(db))
+    names = columns.names_of(workbook.by_kind(catalogue))
+    texts, ranges = entry_form.texts_of(kind, entry, names) if sent is None else entry_form.typed(kind, sent)
     return web.page(
-        db, "exam/catalog_form.html", kind=kind, kind_name=SHEETS[kind], entry=entry, is_new=is_new, fields=fields, texts=texts,
-        ranges=ranges, range_columns=RANGE_COLUMNS, today=_today(db), revision=service.revision(db),
-        references={each: [(code, f"{code} {row.name}") for code, row in rows.items()] for each, rows in catalogue.items()},
+        db, "exam/catalog_form.html", status=422 if refused else 200, kind=kind, kind_name=SHEETS[kind], entry=entry, is_new=is_new,
+        sections=entry_form.sections_of(kind), texts=texts, ranges=ranges, range_columns=RANGE_COLUMNS, today=_today(db),
+        revision=service.revision(db), known=entry_form.known_entries(catalogue), sources=[*words.SOURCES.values(), "WS/T 404/405"],
+        units=sorted({words.common_unit(each.unit) for each in catalogue.items.values()} - {""}),
+        ucum=entry.unit if kind == "item" and entry and words.common_unit(entry.unit) != entry.unit else "",
+        refused=refused, problems=dict(reversed(refused.problems)) if refused else {}, sent=sent or {},
     )  # fmt: skip
 
 
-def _read_ranges(data: dict[str, Any]) -> tuple[list[ReferenceRange], list[tuple[str, str]]]:
-    """The ranges of an item's form: rows `range.0.low` and so on; a row without bounds is an empty one."""
-    found, problems = [], []
-    for row in range(MOST_RANGES):
-        texts = {each.name: str(data.get(f"range.{row}.{each.name}", "")) for each in RANGE_COLUMNS}
-        if not texts["low"].strip() and not texts["high"].strip():
-            continue
-        entry, wrong = columns.read(ReferenceRange, RANGE_COLUMNS, texts)
-        labels = {each.name: each.label for each in RANGE_COLUMNS}
-        place = f"参考范围第{row + 1}行"
-        problems += [(f"range.{row}.{name}", f"{place} {labels[name]}:{reason},{remedy}") for name, reason, remedy in wrong]
-        if entry is not None:
-            found.append(entry)
-    return found, problems
-
-
-def _read_entry(db: web.Db, kind: str, data: dict[str, Any], valid_from: date) -> Any:
-    labels = {each.name: each.label for each in COLUMNS[kind]}
-    texts = {name: str(data.get(name, "")) for name in labels}
-    more: dict[str, Any] = {}
-    fields = COLUMNS[kind]
-    problems: list[tuple[str, str]] = []
-    if kind == "item":
-        more["ranges"], problems = _read_ranges(data)
-        more["ranges"] = tuple(more["ranges"])
-    if kind == "package":
-        fields = tuple(each for each in fields if each.name != "price_fen")
-        more["price_fen"] = 0
-    entry, wrong = columns.read(columns.STRUCTS[kind], fields, texts, more)
-    problems += [(name, f"{labels[name]}:{reason},{remedy}") for name, reason, remedy in wrong]
-    if problems:
-        raise BadInput(problems)
-    if kind == "package":
-        groups = service.catalogue(db, valid_from).groups
-        price = rules.package_price([groups[code] for code in entry.groups if code in groups], entry.factor)
-        entry = msgspec.structs.replace(entry, price_fen=price)
-    return entry
-
-
-def _save(db: web.Db, kind: str, data: dict[str, Any], *, is_new: bool) -> web.Page:
-    valid_from = _day(str(data.get("valid_from", "")), "valid_from", _today(db))
-    entry = _read_entry(db, kind, data, valid_from)
+def _save(db: web.Db, kind: str, data: dict[str, Any], entry: Any) -> web.Page:
+    """Stores what a form says; `entry` is what it changes. A form sent without htmx comes back with everything typed."""
+    try:
+        valid_from = _day(str(data.get("valid_from", "")), "valid_from", _today(db))
+        catalogue = service.catalogue(db, valid_from)
+        found = entry_form.read(kind, data, columns.names_of(workbook.by_kind(catalogue)), catalogue.groups)
+    except BadInput as refused:
+        if db.info["request"].headers.get("hx-request"):
+            raise
+        return _form_page(db, kind, entry, entry is None, data, refused)
     seen = str(data.get("seen", ""))
     repriced = service.save(
-        db, entry, valid_from=valid_from, reason=str(data.get("reason", ""))[:500], is_new=is_new,
+        db, found, valid_from=valid_from, reason=str(data.get("reason", ""))[:500], is_new=entry is None,
         seen_revision=int(seen) if seen.isdigit() and len(seen) < 10 else -1,
     )  # fmt: skip
     more = f",同时更新 {len(repriced)} 个套餐的价格" if repriced else ""
-    return web.back_to(db, f"/catalog/entries/{kind}/{entry.code}", toast=f"已保存{more}")
+    return web.back_to(db, f"/catalog/entries/{kind}/{found.code}", toast=f"已保存{more}")
 
 
 @web.get("/catalog/new/{kind:str}", may="catalog.change")
@@ -187,7 +194,7 @@ def show_new(request: AnyRequest, db: web.Db, kind: FromPath[str]) -> web.Page:
 @web.post("/catalog/new/{kind:str}", may="catalog.change")
 def add_entry(request: AnyRequest, db: web.Db, kind: FromPath[str], data: FormData) -> web.Page:
     """A new entry."""
-    return _save(db, _kind(kind), data, is_new=True)
+    return _save(db, _kind(kind), data, None)
 
 
 @web.get("/catalog/entries/{kind:str}/{code:str}/edit", may="catalog.change")
@@ -199,8 +206,8 @@ def show_edit(request: AnyRequest, db: web.Db, kind: FromPath[str], code: FromPa
 @web.post("/catalog/entries/{kind:str}/{code:str}", may="catalog.change")
 def change_entry(request: AnyRequest, db: web.Db, kind: FromPath[str], code: FromPath[str], data: FormData) -> web.Page:
     """A new version of an entry; its code never changes."""
-    service.history(db, _kind(kind), code)
-    return _save(db, kind, {**data, "code": code}, is_new=False)
+    newest = service.history(db, _kind(kind), code)[0].entry
+    return _save(db, kind, {**data, "code": code}, newest)
 
 
 @web.post("/catalog/entries/{kind:str}/{code:str}/retire", may="catalog.change")

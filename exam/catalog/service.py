@@ -26,7 +26,7 @@ E = TypeVar("E", Department, Item, ItemGroup, Package, Tube)
 KINDS: dict[str, type[Any]] = {"department": Department, "item": Item, "group": ItemGroup, "package": Package, "tube": Tube}
 KIND_NAMES = {"department": "科室", "item": "项目", "group": "组合", "package": "套餐", "tube": "试管"}
 
-_KEPT = 24
+_KEPT = 200
 _REVISION = select(CatalogRevision.revision).where(CatalogRevision.id == 1)
 
 
@@ -65,11 +65,23 @@ def catalogue_at(db: Session, at_revision: int, on: date) -> Catalogue:
     kept: dict[tuple[int, date], Catalogue] = house_of(db).cache.setdefault("catalogues", {})
     found = kept.get((at_revision, on))
     if found is None:
-        found = _load(db, at_revision, on)
-        while len(kept) >= _KEPT:
-            kept.pop(next(iter(kept)), None)
-        kept[(at_revision, on)] = found
+        # It says the same on every day from one change to the next, so that much is read once for all of them.
+        since = max((day for day in _days_of_change(db, at_revision) if day <= on), default=date.min)
+        whole = kept.get((at_revision, since)) or _load(db, at_revision, since)
+        found = msgspec.structs.replace(whole, on=on)
+        for day in (since, on):
+            while len(kept) >= _KEPT:
+                kept.pop(next(iter(kept)), None)
+            kept[(at_revision, day)] = whole if day == since else found
     return found
+
+
+def _days_of_change(db: Session, at_revision: int) -> tuple[date, ...]:
+    """The days from which some version of a revision holds."""
+    kept: dict[int, tuple[date, ...]] = house_of(db).cache.setdefault("catalogue_days", {})
+    if at_revision not in kept:
+        kept[at_revision] = tuple(db.scalars(select(CatalogEntry.valid_from).where(CatalogEntry.revision <= at_revision).distinct()))
+    return kept[at_revision]
 
 
 def _load(db: Session, at_revision: int, on: date) -> Catalogue:

@@ -6,12 +6,14 @@ changed with its digest, so that `exam verify` finds an edit by raw SQL, a delet
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import hmac
+import os
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,9 +21,17 @@ from sqlalchemy import BigInteger, Index, Table, Text, bindparam, insert, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exam.kit.db import Model, canonical, row_digest
+from exam.kit.durable import sync
+from exam.kit.prepared import PreparedStatement
 
 WRITERS = 8
 GENESIS = b"\x00" * 32
+
+CLOCK_STEP = timedelta(minutes=1)
+"""How far a clock may be set back (by NTP, or between two servers) without `exam verify` naming it. No edit hides in it."""
+
+CLOCK_DOUBT = timedelta(seconds=5)
+"""How far the times of two chains (PostgreSQL only) may be wrong against each other when they order the changes of one row."""
 
 
 class Audit(Model):
@@ -73,10 +83,10 @@ class Entry(msgspec.Struct, frozen=True):
 _AUDIT: Table = Audit.__table__  # type: ignore[assignment]
 _WRITER: Table = AuditWriter.__table__  # type: ignore[assignment]
 _COLUMNS = [column.key for column in _AUDIT.columns if column.key != "hash"]
-_INSERT = insert(_AUDIT)
-_FREE_WRITER = select(_WRITER).order_by(_WRITER.c.writer).limit(1).with_for_update(skip_locked=True)
-_FIRST_WRITER = select(_WRITER).where(_WRITER.c.writer == 1).with_for_update()
-_ADVANCE = (
+_INSERT = PreparedStatement(insert(_AUDIT))
+_FREE_WRITER = PreparedStatement(select(_WRITER).order_by(_WRITER.c.writer).limit(1).with_for_update(skip_locked=True))
+_FIRST_WRITER = PreparedStatement(select(_WRITER).where(_WRITER.c.writer == 1).with_for_update())
+_ADVANCE = PreparedStatement(
     update(_WRITER).where(_WRITER.c.writer == bindparam("at_writer")).values(seq=bindparam("new_seq"), head=bindparam("new_head"))
 )
 
@@ -105,8 +115,7 @@ def append_all(db: Session, entries: list[tuple[Mapping[str, Any], Entry]]) -> N
     """Appends entries, each with the `info` of its own unit of work (who, where, which request): three statements for all."""
     if not entries:
         return
-    connection = db.connection()
-    head = connection.execute(_FREE_WRITER).first() or connection.execute(_FIRST_WRITER).one()
+    head = _FREE_WRITER.first(db) or _FIRST_WRITER.all(db)[0]
     now = db.info["house"].clock.now
     seq, chain = head.seq, bytes(head.head)
     rows = []
@@ -130,8 +139,8 @@ def append_all(db: Session, entries: list[tuple[Mapping[str, Any], Entry]]) -> N
         }
         chain = chain_hash(chain, values)
         rows.append({**values, "hash": chain})
-    connection.execute(_INSERT, rows)
-    connection.execute(_ADVANCE, {"at_writer": head.writer, "new_seq": seq, "new_head": chain})
+    _INSERT.run_many(db, rows)
+    _ADVANCE.run(db, at_writer=head.writer, new_seq=seq, new_head=chain)
 
 
 def make_writers(db: Session) -> None:
@@ -143,10 +152,10 @@ def make_writers(db: Session) -> None:
 def breaches(db: Session) -> Iterator[str]:
     """Walks every chain from its beginning and yields each edit, gap and disagreement with the writer's head."""
     heads = {row.writer: (row.seq, bytes(row.head)) for row in db.execute(select(_WRITER))}
-    at: dict[int, tuple[int, bytes, datetime | None]] = dict.fromkeys(heads, (0, GENESIS, None))
+    at: dict[int, tuple[int, bytes, datetime]] = {}
     broken: set[int] = set()
     for row in db.execute(select(_AUDIT).order_by(_AUDIT.c.writer, _AUDIT.c.seq).execution_options(yield_per=5000)):
-        seq, chain, last = at.get(row.writer, (0, GENESIS, None))
+        seq, chain, latest = at.get(row.writer, (0, GENESIS, row.at))
         if row.seq != seq + 1 and row.writer not in broken:
             yield f"audit writer {row.writer}: rows {seq + 1} to {row.seq - 1} are missing"
             broken.add(row.writer)
@@ -154,12 +163,14 @@ def breaches(db: Session) -> Iterator[str]:
         if expected != bytes(row.hash) and row.writer not in broken:
             yield f"audit writer {row.writer}: row {row.seq} was changed"
             broken.add(row.writer)
-        if last is not None and row.at < last:
-            yield f"audit writer {row.writer}: the clock goes back at row {row.seq}"
-        at[row.writer] = (row.seq, bytes(row.hash), row.at)
+        if row.at < latest - CLOCK_STEP:
+            yield f"audit writer {row.writer}: the clock goes back at row {row.seq}, from {latest} to {row.at}"
+            latest = row.at
+        at[row.writer] = (row.seq, bytes(row.hash), max(latest, row.at))
     for writer, (seq, head) in sorted(heads.items()):
-        if at[writer][:2] != (seq, head) and writer not in broken:
-            yield f"audit writer {writer}: the head says {seq} rows, the chain has {at[writer][0]}"
+        found = at[writer][:2] if writer in at else (0, GENESIS)
+        if found != (seq, head) and writer not in broken:
+            yield f"audit writer {writer}: the head says {seq} rows, the chain has {found[0]}"
 
 
 def row_breaches(db: Session) -> Iterator[str]:
@@ -169,59 +180,93 @@ def row_breaches(db: Session) -> Iterator[str]:
         for mapper in Model.registry.mappers
         if getattr(mapper.class_, "__audited__", True)
     }
-    known: dict[str, dict[str, str]] = {name: {} for name in tables}
-    # Writers are independent chains; UUIDv7 keys and one row per unit make `at` the order that counts.
-    listing = select(_AUDIT.c.rows).where(_AUDIT.c.rows != "").order_by(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq)
-    for (rows,) in db.execute(listing.execution_options(yield_per=5000)):
+    known: dict[str, dict[str, tuple[_Recorded, ...]]] = {name: {} for name in tables}
+    listing = select(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq, _AUDIT.c.rows).where(_AUDIT.c.rows != "")
+    ordered = listing.order_by(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq).execution_options(yield_per=5000)
+    for at, writer, seq, rows in db.execute(ordered):
         for line in rows.splitlines():
             name, key, digest = line.split(" ")
             if name in known:
-                known[name][key] = digest
+                known[name][key] = _with(known[name].get(key, ()), _Recorded(digest, at, writer, seq))
     for name, table in sorted(tables.items()):
         digests = known[name]
         keys = [column.key for column in table.primary_key.columns]
         for row in db.execute(select(table).execution_options(yield_per=5000)):
             key = "/".join(str(row._mapping[each]) for each in keys)
-            expected = digests.pop(key, None)
-            if expected is None:
+            expected = digests.pop(key, ())
+            if not expected:
                 yield f"{name} {key}: no audit row knows it"
-            elif expected != row_digest(table, dict(row._mapping)):
+            elif row_digest(table, dict(row._mapping)) not in {each.digest for each in expected}:
                 yield f"{name} {key}: its content differs from what the audit recorded"
-        for key, digest in digests.items():
-            if digest != "-":
+        for key, expected in digests.items():
+            if all(each.digest != "-" for each in expected):
                 yield f"{name} {key}: the audit knows it, the table does not"
 
 
+class _Recorded(NamedTuple):
+    """What one audit row says of one row: its digest, and where that stands."""
+
+    digest: str
+    at: datetime
+    writer: int
+    seq: int
+
+
+def _with(before: tuple[_Recorded, ...], new: _Recorded) -> tuple[_Recorded, ...]:
+    """Which records of a row may be its last one, with one more. They come in the order of their time.
+
+    Within one chain the sequence says what came last. Between two chains only the clock does, and where they are closer than
+    `CLOCK_DOUBT` it may be wrong: then either may be the last.
+    """
+    if any(each.writer == new.writer and each.seq > new.seq for each in before):
+        return before
+    return (*(each for each in before if each.writer != new.writer and new.at - each.at <= CLOCK_DOUBT), new)
+
+
 class Anchor:
-    """The heads of all chains, signed with a key and written outside the database, so that a cut tail shows."""
+    """The heads of all chains, signed with a key and written outside the database, so that a cut tail shows.
+
+    One signed line each time. The last one may be torn by a crash while it was written: that is told apart from damage, and
+    the next line takes its place.
+    """
 
     def __init__(self, path: Path, key: bytes) -> None:
         self.path = path
         self._key = key
 
     def write(self, db: Session, now: datetime) -> None:
-        """Appends one signed line with every writer's sequence and head."""
+        """Appends one signed line with every writer's sequence and head; it is on the disk when this returns."""
         heads = {str(row.writer): [row.seq, bytes(row.head).hex()] for row in db.execute(select(_WRITER))}
         body = msgspec.json.encode({"at": canonical(now), "heads": heads})
         line = body + b" " + self._sign(body).encode() + b"\n"
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        with self.path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # the worker and a stopping server may both come
+            tail = _last_line(file)
+            if self._is_torn(tail):
+                file.truncate(file.seek(0, os.SEEK_END) - len(tail))
+            elif not tail.endswith(b"\n"):
+                line = b"\n" + line if tail else line  # whatever it is, it stays, on a line of its own
             file.write(line)
             file.flush()
+            os.fsync(file.fileno())
+        sync(self.path.parent)
 
     def breaches(self, db: Session) -> Iterator[str]:
         """Checks the last good line against the chains: the anchored rows must still be there, unchanged."""
         if not self.path.exists():
             return
-        lines = self.path.read_bytes().splitlines()
-        for number, line in enumerate(lines, 1):
-            body, _, signature = line.rpartition(b" ")
-            if not hmac.compare_digest(self._sign(body).encode(), signature):
-                yield f"audit anchor line {number}: the signature is wrong"
-                return
-        if not lines:
+        good = line = b""
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if self._is_signed(line):
+                    good = line
+                elif not (self._is_torn(line) and not file.peek(1)):
+                    yield f"audit anchor line {number}: the signature is wrong"
+                    return
+        if not good:
             return
-        heads = msgspec.json.decode(lines[-1].rpartition(b" ")[0])["heads"]
+        heads = msgspec.json.decode(good.rpartition(b" ")[0])["heads"]
         for writer, (seq, head) in sorted(heads.items()):
             if seq == 0:
                 continue
@@ -233,5 +278,40 @@ class Anchor:
             elif bytes(found).hex() != head:
                 yield f"audit writer {writer}: anchored row {seq} was recomputed"
 
+    def notes(self) -> Iterator[str]:
+        """What is worth saying though nothing is wrong: a last line torn by a crash, which the next one replaces."""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                if self._is_torn(_last_line(file)):
+                    yield "the last line of the audit anchor is torn (a crash while it was written); the next one replaces it"
+
+    def _is_signed(self, line: bytes) -> bool:
+        body, _, signature = line.rstrip(b"\n").rpartition(b" ")
+        return hmac.compare_digest(self._sign(body).encode(), signature)
+
+    def _is_torn(self, line: bytes) -> bool:
+        """Whether a crash while it was written left the line so: cut short, or with blocks (NUL) that never reached the disk."""
+        written, hole, _ = line.partition(b"\0")
+        if not (hole or line) or not (_OPENING.startswith(written) or written.startswith(_OPENING)):
+            return False
+        body, space, signature = written.partition(b" ")
+        if hole or not space:
+            return bool(hole) or not line.endswith(b"\n")
+        whole = self._sign(body).encode()
+        return len(signature) < len(whole) and whole.startswith(signature)
+
     def _sign(self, body: bytes) -> str:
         return hmac.new(self._key, body, hashlib.sha256).hexdigest()
+
+
+_OPENING = b'{"at":"'
+_LINE_BYTES = 64 * 1024
+"""More than any line of the anchor is long."""
+
+
+def _last_line(file: IO[bytes]) -> bytes:
+    """The last line of the anchor, with its line end if it has one."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _LINE_BYTES))
+    content = file.read()
+    return content[content.rfind(b"\n", 0, max(0, len(content) - 1)) + 1 :]

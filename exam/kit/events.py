@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -71,15 +70,11 @@ def announce(db: Session, *events: msgspec.Struct) -> None:
     for event in events:
         for listener in house.modules.listeners(type(event)):
             listener(db, event)
-    insert_rows(
-        db,
-        Outbox,
-        [
-            {"id": house.ids.new(), "event_id": row["id"], "delivery": name, "state": "waiting", "tries": 0, "due_at": now,
-             "error": ""}
-            for row, event in zip(rows, events, strict=True)
-            for name, _ in house.modules.deliveries(type(event))
-        ],
-    )  # fmt: skip
-    announced: list[Any] = db.info.setdefault("announced", [])
-    announced.extend(events)
+    deliveries = [
+        {"id": house.ids.new(), "event_id": row["id"], "delivery": name, "state": "waiting", "tries": 0, "due_at": now, "error": ""}
+        for row, event in zip(rows, events, strict=True)
+        for name, _ in house.modules.deliveries(type(event))
+    ]
+    insert_rows(db, Outbox, deliveries)
+    if deliveries:
+        db.info["has_deliveries"] = True

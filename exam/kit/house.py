@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from sqlalchemy.orm import Session
 from exam.kit import audit
 from exam.kit.clock import Clock, SystemClock
 from exam.kit.db import Model, Turn, row_digest
+from exam.kit.direct import DirectReads
 from exam.kit.errors import Refused
 from exam.kit.ids import IdMaker
 from exam.kit.keys import FieldCipher, Keys
@@ -64,45 +67,93 @@ class GroupWrite(msgspec.Struct, frozen=True):
     touches: list[Callable[[Session], None]]
 
 
+PACE_SECONDS = 0.004
+"""Commits of reads' audits follow each other at this distance: one costs nearly as much for one entry as for twenty, so under
+load many small ones took half of the processor. A read that comes alone does not wait."""
+
+
 class GroupWriter:
     """Writes that must be on disk before an answer leaves, many requests in one transaction (reads of personal detail)."""
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._queue: queue.SimpleQueue[tuple[GroupWrite, Future[None]]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[GroupWrite, Waiter]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def submit(self, work: GroupWrite) -> Future[None]:
-        """Queues `work`. The future is done when it is committed, or holds what the transaction raised."""
+    def write(self, work: GroupWrite) -> None:
+        """Returns when `work` is committed, or raises what the transaction raised."""
         done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # a browser that goes away must not take back what was done
-        self._queue.put((work, done))
+        self._submit(work, done)
+        done.result()
+
+    async def written(self, work: GroupWrite) -> None:
+        """As `write`, for a caller on an event loop. A browser that goes away takes nothing back."""
+        done = asyncio.get_running_loop().create_future()
+        self._submit(work, done)
+        await done
+
+    def _submit(self, work: GroupWrite, waiter: Waiter) -> None:
+        self._queue.put((work, waiter))
+        if self._thread is not None and self._thread.is_alive():
+            return
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="group-writer", daemon=True)
                 self._thread.start()
-        return done
 
     def _run(self) -> None:
+        not_before = 0.0
         while True:
             batch = [self._queue.get()]
+            time.sleep(max(0.0, not_before - time.monotonic()))
             while len(batch) < 200 and not self._queue.empty():
                 batch.append(self._queue.get())
-            error: BaseException | None = None
-            try:
-                with self._house.unit(None, is_own=True) as db:
-                    audit.append_all(db, [(work.info, entry) for work, _ in batch for entry in work.reads])
-                    for work, _ in batch:
-                        for touch in work.touches:
-                            touch(db)
-            except BaseException as raised:  # every waiting request must hear of it
-                error = raised
-            for _, done in batch:
-                if error is None:
-                    done.set_result(None)
-                else:
-                    done.set_exception(error)
+            error = self._commit([work for work, _ in batch])
+            not_before = time.monotonic() + PACE_SECONDS
+            if error is not None and len(batch) > 1:
+                # What one of them cannot have stored must not fail its neighbours.
+                for work, waiter in batch:
+                    _tell([waiter], self._commit([work]))
+            else:
+                _tell([waiter for _, waiter in batch], error)
+
+    def _commit(self, works: list[GroupWrite]) -> BaseException | None:
+        try:
+            with self._house.unit(None, is_own=True) as db:
+                audit.append_all(db, [(work.info, entry) for work in works for entry in work.reads])
+                for work in works:
+                    for touch in work.touches:
+                        touch(db)
+        except BaseException as raised:  # every waiting request must hear of it
+            return raised
+        return None
+
+
+Waiter = Future[None] | asyncio.Future[None]
+
+
+def _tell(waiters: list[Waiter], error: BaseException | None) -> None:
+    """Wakes everybody who waited; those on an event loop with one call into it, because each call wakes the loop."""
+    on_loops: dict[asyncio.AbstractEventLoop, list[Waiter]] = {}
+    for waiter in waiters:
+        if isinstance(waiter, asyncio.Future):
+            on_loops.setdefault(waiter.get_loop(), []).append(waiter)
+        else:
+            _settle([waiter], error)
+    for loop, waiting in on_loops.items():
+        with suppress(RuntimeError):  # the server stopped in between
+            loop.call_soon_threadsafe(_settle, waiting, error)
+
+
+def _settle(waiters: list[Waiter], error: BaseException | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
 
 
 @dataclass
@@ -130,6 +181,9 @@ class House:
         # On SQLite a transaction costs nothing and one snapshot for a whole page is worth having.
         self._paging = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.wake = threading.Event()
+        self.direct_reads = DirectReads(self)
+        # On SQLite one writes at a time anyway: one thread for them spares the others waiting and changing places.
+        self.writers = ThreadPoolExecutor(1, "writer") if self.is_sqlite else None
         self.space = Space(self.data)
         self.cache: dict[Any, Any] = {}
 
@@ -147,7 +201,7 @@ class House:
 
     @contextmanager
     def unit(
-        self, actor: Actor | None, *, write: bool = True, db: Session | None = None, is_own: bool = False
+        self, actor: Actor | None, *, write: bool = True, db: Any = None, is_own: bool = False
     ) -> Iterator[Session]:
         """One unit of work: everything inside commits together, with its audit row, or not at all.
 
@@ -190,12 +244,12 @@ class House:
         touches: list[Callable[[Session], None]] = db.info.pop("later", [])
         if reads or touches:
             info = {key: db.info[key] for key in ("actor", "terminal", "correlation") if key in db.info}
-            done = self.group_writer.submit(GroupWrite(info, reads, touches))
+            work = GroupWrite(info, reads, touches)
             if "await_later" in db.info:
-                db.info["await_later"] = done  # the web edge waits for it without holding a thread
+                db.info["await_later"] = work  # the web edge waits for it without holding a thread
             else:
-                done.result()
-        if db.info.get("announced"):
+                self.group_writer.write(work)
+        if db.info.get("has_deliveries"):
             self.wake.set()
 
 

@@ -64,6 +64,14 @@ class IdMaker:
         self._last_ms = -1
         self._count = 0
 
+    def follow(self, last: UUID) -> None:
+        """Makes the next ids come after `last`, also where the clock was set back while the server was down: facts are read in
+        the order of their ids.
+        """
+        with self._lock:
+            if last.int >> 80 > self._last_ms:
+                self._last_ms, self._count = last.int >> 80, _LAST_COUNT
+
     def new(self) -> UUID:
         """The next id."""
         chance = self._random.token_bytes(RANDOM_BYTES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import threading
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -38,6 +39,9 @@ class JobRun(Model):
 def _claim(house: House) -> list[UUID]:
     """Claims waiting deliveries for two minutes by a conditional update; a worker that dies loses only its lease."""
     now = house.clock.now()
+    with house.unit(None, write=False) as db:  # mostly there is nothing to do, which must not cost the writers their turn
+        if db.scalar(select(Outbox.id).where(Outbox.state == "waiting", Outbox.due_at <= now).limit(1)) is None:
+            return []
     with house.unit(system_actor(house.site)) as db:
         due = (
             select(Outbox.id)
@@ -87,9 +91,13 @@ def _postpone(house: House, outbox_id: UUID, error: Exception) -> None:
 
 def run_jobs(house: House) -> None:
     """Runs each timed job that is due; claims it first, so that two workers do not run it twice."""
+    with house.unit(None, write=False) as db:
+        due_at = {row.name: row.due_at for row in db.execute(select(JobRun.name, JobRun.due_at))}
     for module in house.modules.all:
         for job in module.jobs:
             now = house.clock.now()
+            if due_at.get(f"{module.name}.{job.name}", now) > now:
+                continue
             with house.unit(system_actor(house.site)) as db:
                 if not _claim_job(db, f"{module.name}.{job.name}", now, job.every):
                     continue
@@ -111,10 +119,13 @@ def _claim_job(db: Session, name: str, now: datetime, every: float) -> bool:
 
 
 def work(house: House, stop: threading.Event, pause: float = 1.0) -> None:
-    """The worker's loop, until `stop` is set."""
+    """The worker's loop, until `stop` is set. A delivery wakes it at once; timed jobs are looked at every `pause` seconds."""
+    look_again_at = 0.0
     while not stop.is_set():
         try:
-            run_jobs(house)
+            if time.monotonic() >= look_again_at:
+                run_jobs(house)
+                look_again_at = time.monotonic() + pause
             while deliver(house):
                 pass
         except Exception as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from exam.kit.durable import sync
 from exam.kit.errors import Refused
 from exam.kit.random import Randomness
 
@@ -31,7 +32,7 @@ class Keys:
             mode = path.stat().st_mode & 0o777
             if mode & 0o077:
                 raise Refused("keys.exposed", f"密钥文件 {path.name} 的权限过宽", "请执行 chmod 600 后重试")
-            self._keys[name] = bytes.fromhex(path.read_text().strip())
+            self._keys[name] = _read(path)
 
     @classmethod
     def make(cls, folder: Path, random: Randomness) -> Keys:
@@ -40,15 +41,35 @@ class Keys:
         for name in NAMES:
             path = folder / f"{name}.key"
             if not path.exists():
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with os.fdopen(handle, "w") as file:
-                    file.write(random.token_bytes(KEY_BYTES).hex() + "\n")
-                    file.flush()
-                    os.fsync(file.fileno())
+                _make(path, random)
         return cls(folder)
 
     def __getitem__(self, name: str) -> bytes:
         return self._keys[name]
+
+
+def _make(path: Path, random: Randomness) -> None:
+    """A key file appears whole or not at all: half a key after a power cut would be taken for a damaged one."""
+    spare = path.with_suffix(".partial")
+    spare.unlink(missing_ok=True)
+    handle = os.open(spare, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(random.token_bytes(KEY_BYTES).hex() + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    path.hardlink_to(spare)  # unlike a renaming, this refuses to replace a key
+    spare.unlink()
+    sync(path.parent)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise Refused("keys.damaged", f"密钥文件 {path.name} 已损坏", "请从密钥备份中恢复该文件,不要重新生成")
+    return key
 
 
 class FieldCipher:

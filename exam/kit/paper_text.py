@@ -183,9 +183,9 @@ class Fonts:
         widths: list[float] = []
         used = 0.0
         for token, token_width in self._tokens(paragraph, width, size, is_bold):
-            if used + token_width > width + 0.01 and line:
-                if token.startswith(" "):
-                    continue
+            if line and used + token_width > width + 0.01 and token.startswith(" "):
+                continue
+            while line and used + token_width > width + 0.01:  # what a break carries down may itself be too much
                 keep = _break_at(line, token)
                 yield "".join(line[:keep]).rstrip(" ")
                 line, widths = line[keep:], widths[keep:]

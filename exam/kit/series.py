@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from exam.kit.db import Model
+from exam.kit.durable import store
 from exam.kit.house import house_of
 
 
@@ -69,11 +70,6 @@ def _locked(path: Path) -> Iterator[dict[str, int]]:
         before = dict(stored)
         yield stored
         if stored != before:
-            spare = path.with_suffix(".new")
-            with spare.open("wb") as file:
-                file.write(msgspec.json.encode(stored))
-                file.flush()
-                os.fsync(file.fileno())
-            spare.replace(path)
+            store(path, [msgspec.json.encode(stored)])
     finally:
         os.close(lock)

@@ -6,7 +6,6 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -18,19 +17,21 @@ from litestar import Request, Response
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+from litestar.params import SkipValidation
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from exam.kit import auth
 from exam.kit.clock import local
+from exam.kit.direct import DirectRead
 from exam.kit.errors import BadInput, Forbidden, NotFound, NotSignedIn, Refused, Stale, trace_of
-from exam.kit.house import House, house_of
+from exam.kit.house import GroupWrite, House, house_of
 from exam.kit.money import yuan
 
 log = logging.getLogger("exam.web")
 
-Db = NamedDependency[Session]
+Db = NamedDependency[SkipValidation[Session]]
 Page = Response[str]
 Form = dict[str, Any]
 
@@ -50,6 +51,8 @@ HEADERS = {
 def make_session(request: Request[Any, Any, Any]) -> Session:
     """The session of one request. It touches the database only in the handler's own thread (decision 11)."""
     house: House = request.app.state.house
+    if house.is_sqlite and request.route_handler.opt.get("direct"):
+        return cast(Session, house.direct_reads.begin())
     return house.session(write=request.method in UNSAFE, is_page=True)
 
 
@@ -65,7 +68,10 @@ def _holds_nul(value: Any) -> bool:
 
 
 def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | None) -> Callable[..., Any]:
-    def run(arguments: dict[str, Any]) -> tuple[Any, Future[None] | None]:
+    # An open route may hash a password before its first statement: that must not keep the writers waiting.
+    writes = write is not False and may != auth.OPEN
+
+    def run(arguments: dict[str, Any]) -> tuple[Any, GroupWrite | None]:
         request: Request[Any, Any, Any] = arguments["request"]
         db: Session = arguments["db"]
         house = house_of(db)
@@ -98,10 +104,16 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
     # Litestar's own sync_to_thread wraps a handler once more for every app it joins, so we go to the thread ourselves.
     @functools.wraps(handler)
     async def in_thread(**arguments: Any) -> Any:
-        answer, later = await sync_to_thread(run, arguments)
+        house: House = arguments["request"].app.state.house
+        if isinstance(arguments["db"], DirectRead):
+            answer, later = run(arguments)
+        elif house.writers is not None and writes and arguments["request"].method in UNSAFE:
+            answer, later = await asyncio.get_running_loop().run_in_executor(house.writers, run, arguments)
+        else:
+            answer, later = await sync_to_thread(run, arguments)
         if later is not None:
             # The reads' audit must be on disk before the answer leaves; no thread is held while the disk works.
-            await asyncio.wrap_future(later)
+            await house.group_writer.written(later)
         return answer
 
     return in_thread
@@ -115,9 +127,12 @@ def _route(method: Any, path: str, may: str, write: bool | None, options: dict[s
     return decorate
 
 
-def get(path: str, *, may: str, write: bool | None = None, **options: Any) -> Callable[..., Any]:
-    """A GET route: a read unit of work. The handler takes `request` and `db` and what else Litestar can give."""
-    return _route(litestar.get, path, may, write, options)
+def get(path: str, *, may: str, write: bool | None = None, direct: bool = False, **options: Any) -> Callable[..., Any]:
+    """A GET route: a read unit of work. The handler takes `request` and `db` and what else Litestar can give.
+
+    `direct` is for a hot read of a few prepared statements: on the embedded database it runs on the event loop.
+    """
+    return _route(litestar.get, path, may, write, {"direct": direct, **options})
 
 
 def post(path: str, *, may: str, write: bool | None = None, **options: Any) -> Callable[..., Any]:

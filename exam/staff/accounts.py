@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, func, or_, select
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import flag_modified
 
@@ -16,12 +16,19 @@ from exam.kit.errors import NotFound, Refused, Stale
 from exam.kit.house import actor_of, house_of
 from exam.kit.module import Modules
 from exam.staff import rules
-from exam.staff.models import Grant, Role, RolePermission, Staff
-from exam.staff.service import end_sessions, secret_of, set_password
+from exam.staff.credentials import mark_used
+from exam.staff.models import AccountChange, Grant, Role, RolePermission, Staff
+from exam.staff.passwords import HASHER, store_password
+from exam.staff.service import end_sessions, secret_of
 
 ADMINISTRATORS = {"system": "系统管理员", "security": "安全管理员", "audit": "审计管理员"}
 KIND_NAMES = {"staff": "业务人员", **ADMINISTRATORS}
 FIRST_PASSWORD_HOURS = 24
+PAGE_SIZE = 30
+STATUSES = {
+    "": "全部", "active": "启用", "disabled": "停用", rules.Closed.UNUSED: "停用:长期未登录", rules.Closed.LEFT: "停用:离职",
+}  # fmt: skip
+"""What the list of accounts can be narrowed to; the leavers are one of them."""
 
 
 class NewAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,6 +54,18 @@ class Account(msgspec.Struct, frozen=True):
     has_second_factor: bool
     ver: int
     grants: tuple[tuple[UUID, str, str, str], ...] = ()
+    closed: str = ""
+    closed_at: datetime | None = None
+    needs_first_password: bool = False
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One page of the accounts that fit."""
+
+    accounts: list[Account]
+    total: int
+    page: int
+    pages: int
 
 
 def create(db: Session, new: NewAccount) -> tuple[UUID, str]:
@@ -73,8 +92,7 @@ def create(db: Session, new: NewAccount) -> tuple[UUID, str]:
     )  # fmt: skip
     db.add(staff)
     db.flush()
-    first = first_password(db)
-    set_password(db, staff, first, must_change=True, expires_at=now + timedelta(hours=FIRST_PASSWORD_HOURS))
+    first = _give_first_password(db, staff)
     audit.note(db, "staff.create", subject=f"staff:{login}")
     return staff_id, first
 
@@ -101,23 +119,41 @@ def reset_password(db: Session, staff_id: UUID) -> str:
     """A new random first password; every session of the account ends."""
     staff = get(db, staff_id)
     _refuse_other_administrator(db, staff.kind)
-    first = first_password(db)
-    expires_at = house_of(db).clock.now() + timedelta(hours=FIRST_PASSWORD_HOURS)
-    set_password(db, staff, first, must_change=True, expires_at=expires_at)
+    first = _give_first_password(db, staff)
     end_sessions(db, staff.id)
     audit.note(db, "staff.reset_password", subject=f"staff:{staff.login}")
     return first
 
 
+def _give_first_password(db: Session, staff: Staff) -> str:
+    first = first_password(db)
+    expires_at = house_of(db).clock.now() + timedelta(hours=FIRST_PASSWORD_HOURS)
+    store_password(db, staff, HASHER.hash(first), must_change=True, expires_at=expires_at)
+    return first
+
+
 def reset_second_factor(db: Session, staff_id: UUID) -> str:
-    """A new TOTP secret for an account; returns the `otpauth:` address to show once."""
-    house = house_of(db)
+    """A TOTP secret for an account that has none; returns the `otpauth:` address to show once.
+
+    One administrator alone does not replace somebody's second factor: with a new password on top that would be signing in
+    another's name. That takes two (`exam.staff.recovery`), or the command line.
+    """
     staff = get(db, staff_id)
     _refuse_other_administrator(db, staff.kind)
+    if staff.kind == "staff" and staff.totp_secret and actor_of(db).staff_id is not None:
+        text = "更换已启用的动态码须由两位管理员办理"
+        raise Refused("staff.two_administrators", text, "请在该账号页面申请双人恢复,由安全管理员批准")
+    address = give_second_factor(db, staff)
+    audit.note(db, "staff.reset_second_factor", subject=f"staff:{staff.login}")
+    return address
+
+
+def give_second_factor(db: Session, staff: Staff) -> str:
+    """Stores a new TOTP secret and ends the account's sessions; returns the `otpauth:` address."""
+    house = house_of(db)
     secret = rules.totp_secret(house.random.token_bytes(rules.TOTP_SECRET_BYTES))
     staff.totp_secret = house.cipher.seal(secret, f"exam_staff.totp_secret:{staff.id}")
     end_sessions(db, staff.id)
-    audit.note(db, "staff.reset_second_factor", subject=f"staff:{staff.login}")
     return rules.totp_address(secret, staff.login, getattr(house.settings, "centre_name", "exam"))
 
 
@@ -130,15 +166,33 @@ def present_code(db: Session, login: str) -> str:
     return rules.totp_code(secret_of(house, staff), rules.totp_counter(house.clock.now()))
 
 
-def set_active(db: Session, staff_id: UUID, active: bool) -> None:
-    """Enables or disables an account; disabling ends its sessions before the next request."""
+def set_active(db: Session, staff_id: UUID, active: bool, reason: rules.Closed = rules.Closed.SUSPENDED) -> None:
+    """Enables or disables an account; disabling ends its sessions before the next request. `reason` is why it is disabled."""
     staff = get(db, staff_id)
     if staff.id == actor_of(db).staff_id:
         raise Refused("staff.own_account", "不能停用自己的账号", "请由另一位管理员操作")
     _refuse_other_administrator(db, staff.kind)
-    staff.active = active
+    switch(db, staff, active, reason)
+    audit.note(db, "staff.enable" if active else "staff.disable", subject=f"staff:{staff.login}", reason="" if active else
+               rules.CLOSED_NAMES[reason])  # fmt: skip
+
+
+def switch(db: Session, staff: Staff, active: bool, reason: rules.Closed) -> None:
+    """Opens or closes an account and keeps the fact; an account that was opened counts as used now."""
+    house = house_of(db)
     end_sessions(db, staff.id)
-    audit.note(db, "staff.enable" if active else "staff.disable", subject=f"staff:{staff.login}")
+    if staff.active == active:
+        return
+    staff.active = active
+    db.add(
+        AccountChange(
+            id=house.ids.new(), staff_id=staff.id, is_active=active, reason="" if active else reason.value,
+            changed_by=actor_of(db).login, changed_at=house.clock.now(),
+        )
+    )  # fmt: skip
+    db.flush()
+    if active:
+        mark_used(db, staff)
 
 
 def end_all_sessions(db: Session, staff_id: UUID) -> None:
@@ -156,11 +210,34 @@ def get(db: Session, staff_id: UUID) -> Staff:
     return staff
 
 
-def accounts(db: Session, text: str = "") -> list[Account]:
-    """The accounts of the actor's site, with their grants; by login or name."""
+def accounts(db: Session) -> list[Account]:
+    """Every account of the actor's site, with its grants."""
     statement = select(Staff).where(Staff.site == actor_of(db).site).order_by(Staff.kind.desc(), Staff.login)
-    rows = [row for row in db.scalars(statement) if text.strip().casefold() in f"{row.login} {row.name}".casefold()]
-    return _accounts(db, rows)
+    return _accounts(db, db.scalars(statement).all())
+
+
+def find(db: Session, text: str = "", *, status: str = "", kind: str = "", page: int = 1) -> Found:
+    """A page of the accounts of the actor's site whose login or name holds `text`; `status` is one of `STATUSES`."""
+    wanted = select(Staff).where(Staff.site == actor_of(db).site)
+    for word in text.split():
+        login = Staff.login.contains(rules.normalise_login(word), autoescape=True)
+        wanted = wanted.where(or_(login, func.lower(Staff.name).contains(word.lower(), autoescape=True)))
+    if kind:
+        wanted = wanted.where(Staff.kind == kind)
+    if status:
+        wanted = wanted.where(Staff.active.is_(status == "active"))
+    if status in tuple(rules.Closed):
+        wanted = wanted.where(_newest_reason() == status)
+    total = db.scalar(select(func.count()).select_from(wanted.subquery())) or 0
+    pages = max(1, -(-total // PAGE_SIZE))
+    page = min(max(page, 1), pages)
+    rows = db.scalars(wanted.order_by(Staff.kind.desc(), Staff.login).limit(PAGE_SIZE).offset((page - 1) * PAGE_SIZE)).all()
+    return Found(_accounts(db, rows), total, page, pages)
+
+
+def _newest_reason() -> ScalarSelect[str]:
+    changes = select(AccountChange.reason).where(AccountChange.staff_id == Staff.id).correlate(Staff)
+    return changes.order_by(AccountChange.changed_at.desc(), AccountChange.id.desc()).limit(1).scalar_subquery()
 
 
 def account(db: Session, staff_id: UUID) -> Account:
@@ -173,11 +250,18 @@ def _accounts(db: Session, rows: Sequence[Staff]) -> list[Account]:
     wanted = select(Grant).where(Grant.staff_id.in_([row.id for row in rows])).order_by(Grant.role, Grant.department)
     for grant in db.scalars(wanted):
         grants.setdefault(grant.staff_id, []).append((grant.id, grant.role, grant.site, grant.department))
+    now = house_of(db).clock.now()
+    disabled = [row.id for row in rows if not row.active]
+    told = select(AccountChange).where(AccountChange.staff_id.in_(disabled)).order_by(AccountChange.changed_at, AccountChange.id)
+    closed = {change.staff_id: change for change in db.scalars(told)} if disabled else {}
     return [
         Account(
             id=row.id, login=row.login, name=row.name, title=row.title, kind=row.kind, kind_name=KIND_NAMES[row.kind],
             site=row.site, is_active=row.active, has_second_factor=bool(row.totp_secret), ver=row.ver,
             grants=tuple(grants.get(row.id, ())),
+            closed=rules.CLOSED_NAMES[rules.Closed(closed[row.id].reason)] if row.id in closed else "",
+            closed_at=closed[row.id].changed_at if row.id in closed else None,
+            needs_first_password=row.password_must_change and row.password_expires_at is not None and row.password_expires_at <= now,
         )
         for row in rows
     ]  # fmt: skip
@@ -304,11 +388,12 @@ def grant(db: Session, staff_id: UUID, role: str, department: str = "") -> UUID:
     return grant_id
 
 
-def revoke(db: Session, grant_id: UUID) -> None:
-    """Takes a role back; it stops at the next request."""
+def revoke(db: Session, grant_id: UUID) -> UUID:
+    """Takes a role back; it stops at the next request. Returns whose it was."""
     row = db.get(Grant, grant_id)
     if row is None or row.site != actor_of(db).site:
         raise NotFound("没有找到该授权", "请刷新页面后重试")
     staff = get(db, row.staff_id)
     db.delete(row)
     audit.note(db, "staff.revoke", subject=f"staff:{staff.login}", reason=f"{row.role} {row.department}".strip())
+    return staff.id

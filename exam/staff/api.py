@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response
@@ -11,8 +11,8 @@ from litestar.params import JSONBody
 
 from exam.kit import auth, web
 from exam.kit.house import actor_of, house_of
-from exam.staff import service
-from exam.staff.cookies import clear_session_cookie, open_window, set_session_cookie
+from exam.staff import credentials, service
+from exam.staff.cookies import change_own_password, clear_session_cookie, open_window, set_session_cookie
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -25,12 +25,33 @@ class SignInBody(msgspec.Struct, forbid_unknown_fields=True):
     code: str = ""
 
 
+class OtherSession(msgspec.Struct):
+    """Where else the account is signed in: since when, last seen, from which address."""
+
+    since: datetime
+    last_seen_at: datetime
+    terminal: str
+
+
 class SignedInAnswer(msgspec.Struct):
-    """The session is in the cookie; `csrf` goes into the header `X-CSRF-Token` of every change."""
+    """The session is in the cookie; `csrf` goes into the header `X-CSRF-Token` of every change.
+
+    `password_days_left` is None until the password's last days. While `must_change_password` holds, only `/api/password`,
+    `/api/me` and `/api/sign-out` answer.
+    """
 
     csrf: str
     name: str
     must_change_password: bool
+    password_days_left: int | None
+    other_sessions: list[OtherSession]
+
+
+class PasswordBody(msgspec.Struct, forbid_unknown_fields=True):
+    """One's own password: the old one and the new one, at most 256 characters each."""
+
+    old: Annotated[str, msgspec.Meta(max_length=256)]
+    password: Annotated[str, msgspec.Meta(max_length=256)]
 
 
 class Me(msgspec.Struct):
@@ -68,10 +89,22 @@ class Done(msgspec.Struct):
 @web.post("/api/sign-in", may=auth.OPEN)
 def sign_in(request: AnyRequest, db: web.Db, data: JSONBody[SignInBody]) -> Response[SignedInAnswer]:
     """Opens a session. `db` stays untouched: the service opens its own units of work."""
-    made = service.sign_in(
+    made = credentials.sign_in(
         house_of(db), data.login, data.password, data.code, db.info["terminal"], request.cookies.get(auth.COOKIE, "")
     )
-    response = Response(SignedInAnswer(made.csrf, made.name, made.must_change_password))
+    return _with_cookie(made)
+
+
+@web.post("/api/password", may=auth.SIGNED_IN)
+def change_password(request: AnyRequest, db: web.Db, data: JSONBody[PasswordBody]) -> Response[SignedInAnswer]:
+    """Changes one's own password, a first one or an expired one too; every session ends, and the cookie carries a new one."""
+    return _with_cookie(change_own_password(db, data.old, data.password))
+
+
+def _with_cookie(made: credentials.SignedIn) -> Response[SignedInAnswer]:
+    others = [OtherSession(each.created_at, each.last_seen_at, each.terminal) for each in made.others]
+    answer = SignedInAnswer(made.csrf, made.name, made.must_change_password, made.password_days_left, others)
+    response = Response(answer)
     set_session_cookie(response, made.token)
     return response
 
@@ -102,4 +135,4 @@ def open_signing(request: AnyRequest, db: web.Db, data: JSONBody[CodeBody]) -> S
     return SigningAnswer(until=open_window(db, data.code))
 
 
-routes = (sign_in, sign_out, me, open_signing)
+routes = (sign_in, change_password, sign_out, me, open_signing)

@@ -22,7 +22,10 @@ MOST_TOUCHED = 1_000
 RESULTS = {"ok": "成功", "refused": "拒绝"}
 ACT_NAMES = {
     "auth.sign_in": "登录", "auth.sign_out": "退出", "auth.change_password": "修改密码", "auth.open_signing": "开启签名",
-    "staff.create": "新建账号", "staff.reset_password": "重置密码", "staff.reset_second_factor": "重置动态码",
+    "auth.sign_in_second": "重复登录", "auth.end_other_sessions": "退出其他登录", "staff.disable_unused": "停用长期未用账号",
+    "staff.ask_recovery": "申请双人恢复", "staff.approve_recovery": "批准双人恢复", "staff.refuse_recovery": "不批准双人恢复",
+    "staff.withdraw_recovery": "撤回双人恢复", "staff.create": "新建账号",
+    "staff.reset_password": "重置密码", "staff.reset_second_factor": "重置动态码",
     "staff.enable": "启用账号", "staff.disable": "停用账号", "staff.end_sessions": "强制退出", "staff.set_role": "设置角色",
     "staff.grant": "授权", "staff.revoke": "收回授权", "audit.export": "导出审计日志", "audit.touched": "查询接触对象",
     "catalog.change": "修改目录", "catalog.import": "导入目录", "catalog.export": "导出目录", "people.read": "查看档案",

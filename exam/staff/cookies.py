@@ -1,4 +1,4 @@
-"""What screens and JSON of signing in share: the session's cookie, and the signing window opened from within a request."""
+"""What screens and JSON of signing in share: the session's cookie, and what has to be written though the request is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from sqlalchemy.orm import Session
 
 from exam.kit import auth
 from exam.kit.house import actor_of, house_of
-from exam.staff import service
+from exam.staff import credentials, service
+from exam.staff.credentials import SignedIn
 
 
 def set_session_cookie(response: Response[Any], token: str) -> None:
@@ -32,3 +33,10 @@ def open_window(db: Session, code: str) -> datetime:
     actor, terminal = actor_of(db), db.info["terminal"]
     db.rollback()
     return service.open_signing_window(house_of(db), actor, code, terminal)
+
+
+def change_own_password(db: Session, old: str, new: str) -> SignedIn:
+    """Changes the actor's own password and opens a new session; lets go of the write lock first, as `open_window` does."""
+    actor, terminal = actor_of(db), db.info["terminal"]
+    db.rollback()
+    return credentials.change_password(house_of(db), actor, old, new, terminal)

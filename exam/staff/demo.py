@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from exam.kit.house import house_of
 from exam.staff import accounts, rules
 from exam.staff.models import Grant, PasswordHistory, Role, Staff
-from exam.staff.service import HASHER
+from exam.staff.passwords import HASHER
 
 CAST: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
     ("lin", "林晓燕", "", "staff", (("reception", ""), ("phlebotomist", ""))),

@@ -41,6 +41,70 @@ class Staff(Model):
     __mapper_args__ = {"version_id_col": ver}  # noqa: RUF012
 
 
+class AccountChange(Model):
+    """That an account was disabled, and why, or opened again. `reason` is a `rules.Closed`, empty when it was opened."""
+
+    __tablename__ = "exam_account_change"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"), index=True)
+    is_active: Mapped[bool]
+    reason: Mapped[str]
+    changed_by: Mapped[str]
+    changed_at: Mapped[datetime]
+
+
+class AccountUse(Model):
+    """When an account was last used: its last sign-in, or when an administrator opened it again."""
+
+    __tablename__ = "exam_account_use"
+    __audited__ = False
+
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"), primary_key=True)
+    used_at: Mapped[datetime]
+
+
+class Recovery(Model):
+    """One administrator's request to give somebody, who lost it, a new second factor, and a new password if that is lost too."""
+
+    __tablename__ = "exam_recovery"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"), index=True)
+    is_password_lost: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text)
+    asked_by: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"))
+    asked_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("id", "asked_by"), Index("ix_exam_recovery_site", "site", "asked_at"))
+
+
+class RecoveryDecision(Model):
+    """What became of a request; at most one row for each.
+
+    `asked_by` repeats the request's, and the pair points to it: the database itself refuses an approval by the one who asked.
+    """
+
+    __tablename__ = "exam_recovery_decision"
+    __append_only__ = True
+
+    recovery_id: Mapped[UUID] = mapped_column(primary_key=True)
+    asked_by: Mapped[UUID]
+    outcome: Mapped[str]
+    decided_by: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"))
+    decided_at: Mapped[datetime]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["recovery_id", "asked_by"], ["exam_recovery.id", "exam_recovery.asked_by"]),
+        CheckConstraint("outcome in ('approved', 'refused', 'withdrawn')", name="outcome"),
+        CheckConstraint("outcome <> 'approved' or decided_by <> asked_by", name="two_persons"),
+    )
+
+
 class PasswordHistory(Model):
     """An earlier password's hash; the last five may not be used again."""
 

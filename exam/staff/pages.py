@@ -1,4 +1,4 @@
-"""Screens of signing in: sign-in and sign-out, the way home, one's own password, and the signing window."""
+"""Screens of signing in: sign-in and sign-out, what to know after it, the way home, one's own password, and the signing window."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from exam.kit import auth, web
 from exam.kit.errors import BadInput
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
-from exam.staff import service
-from exam.staff.cookies import clear_session_cookie, open_window, set_session_cookie
+from exam.staff import credentials, service
+from exam.staff.cookies import change_own_password, clear_session_cookie, open_window, set_session_cookie
+from exam.staff.models import Staff
+from exam.staff.passwords import days_left, password_profile
 
 AnyRequest = Request[Any, Any, Any]
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
 
 SIGN_IN = "/sign-in"
+NOTICES = "/staff/notices"
 
 
 class SignInForm(msgspec.Struct, forbid_unknown_fields=True):
@@ -51,12 +54,39 @@ def show_sign_in(request: AnyRequest, db: web.Db) -> web.Page:
 def sign_in(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """Opens a session under a new token. `db` stays untouched: the service opens its own units of work."""
     form = SignInForm(**{name: str(data.get(name, "")) for name in ("login", "password", "code")})
-    signed_in = service.sign_in(
+    signed_in = credentials.sign_in(
         house_of(db), form.login, form.password, form.code, db.info["terminal"], request.cookies.get(auth.COOKIE, "")
     )
-    response = web.back_to(db, auth.CHANGE_PASSWORD_URL if signed_in.must_change_password else "/")
+    has_news = bool(signed_in.others) or signed_in.password_days_left is not None
+    response = web.back_to(db, auth.CHANGE_PASSWORD_URL if signed_in.must_change_password else NOTICES if has_news else "/")
     set_session_cookie(response, signed_in.token)
     return response
+
+
+@web.get(NOTICES, may=auth.SIGNED_IN)
+def show_notices(request: AnyRequest, db: web.Db) -> web.Page:
+    """What somebody is to know after signing in: where else the account is signed in, and that the password expires soon."""
+    actor = actor_of(db)
+    if actor.must_change_password:
+        return web.back_to(db, auth.CHANGE_PASSWORD_URL)
+    others, left = _news(db)
+    if not others and left is None:
+        return web.back_to(db, "/")
+    return web.page(db, "exam/staff_notices.html", others=others, days_left=left)
+
+
+@web.post("/staff/notices/sign-out-others", may=auth.SIGNED_IN)
+def sign_out_others(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
+    """Signs the own account out everywhere but here."""
+    service.end_other_sessions(db)
+    return web.back_to(db, NOTICES, toast="其他登录已退出")
+
+
+def _news(db: web.Db) -> tuple[list[service.LiveSession], int | None]:
+    """The own account's other live sessions, and the days left of its password when they are few."""
+    actor = actor_of(db)
+    staff = db.get_one(Staff, actor.staff_id)
+    return service.sessions_of(db, staff.id, but=actor.session_id), days_left(house_of(db), staff)
 
 
 @web.post("/sign-out", may=auth.SIGNED_IN)
@@ -87,7 +117,8 @@ def favicon(request: AnyRequest, db: web.Db) -> web.Page:
 @web.get(auth.CHANGE_PASSWORD_URL, may=auth.SIGNED_IN)
 def show_password(request: AnyRequest, db: web.Db) -> web.Page:
     """The form for one's own password, with the policy in words."""
-    return web.page(db, "exam/staff_password.html", profile=service.password_profile(house_of(db)))
+    others, left = _news(db)
+    return web.page(db, "exam/staff_password.html", profile=password_profile(house_of(db)), others=others, days_left=left)
 
 
 @web.post(auth.CHANGE_PASSWORD_URL, may=auth.SIGNED_IN)
@@ -96,9 +127,9 @@ def change_password(request: AnyRequest, db: web.Db, data: FormData) -> web.Page
     form = read_form(data, PasswordForm, PASSWORD_LABELS)
     if form.password != form.again:
         raise BadInput([("again", "两次输入的新密码不一致")])
-    token = service.change_password(db, form.old, form.password)
+    changed = change_own_password(db, form.old, form.password)
     response = web.back_to(db, "/", toast="密码已修改")
-    set_session_cookie(response, token)
+    set_session_cookie(response, changed.token)
     return response
 
 
@@ -131,5 +162,6 @@ def web_path(text: str) -> str:
 
 
 routes = (
-    show_sign_in, sign_in, sign_out, home, favicon, show_password, change_password, show_signing, open_signing,
+    show_sign_in, sign_in, show_notices, sign_out_others, sign_out, home, favicon, show_password, change_password, show_signing,
+    open_signing,
 )  # fmt: skip

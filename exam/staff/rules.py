@@ -28,7 +28,10 @@ def normalise_login(text: str) -> str:
 
 
 class PasswordProfile(msgspec.Struct, frozen=True, kw_only=True):
-    """A password policy. Lengths in characters; `max_age_days` None means passwords do not age."""
+    """A password policy. Lengths in characters; `max_age_days` None means passwords do not age.
+
+    An account that nobody signed in to for `unused_days` is disabled; None means never.
+    """
 
     name: str
     min_length: int
@@ -37,16 +40,17 @@ class PasswordProfile(msgspec.Struct, frozen=True, kw_only=True):
     remembered: int
     max_age_days: int | None
     warn_days: int
+    unused_days: int | None
     source: str
 
 
 DENGBAO3 = PasswordProfile(
     name="dengbao3", min_length=10, max_length=128, min_classes=3, remembered=5, max_age_days=90, warn_days=7,
-    source="GB/T 22239-2019 8.1.4.1a; figures: reliability.md ID-02, ID-03",
+    unused_days=90, source="GB/T 22239-2019 8.1.4.1a, 8.1.4.2c; figures: reliability.md ID-02, ID-03, AC-02",
 )  # fmt: skip
 ASVS5 = PasswordProfile(
     name="asvs5", min_length=12, max_length=128, min_classes=1, remembered=0, max_age_days=None, warn_days=0,
-    source="OWASP ASVS 5.0 6.2.5, 6.2.10",
+    unused_days=None, source="OWASP ASVS 5.0 6.2.5, 6.2.10",
 )  # fmt: skip
 PROFILES = {profile.name: profile for profile in (DENGBAO3, ASVS5)}
 
@@ -150,6 +154,13 @@ def password_age(changed_at: datetime, now: datetime, profile: PasswordProfile) 
     return PasswordAge.WARN if left <= timedelta(days=profile.warn_days) else PasswordAge.OK
 
 
+def password_days_left(changed_at: datetime, now: datetime, profile: PasswordProfile) -> int | None:
+    """In how many days, begun ones counted, a password expires; None while there is no need to warn."""
+    if profile.max_age_days is None or password_age(changed_at, now, profile) is not PasswordAge.WARN:
+        return None
+    return -((now - changed_at - timedelta(days=profile.max_age_days)) // timedelta(days=1))
+
+
 # --- lock-out and sessions
 
 
@@ -194,6 +205,44 @@ def is_session_alive(
 ) -> bool:
     """Whether a session still counts: seen within the idle time and not older than the absolute time."""
     return now - last_seen_at < limits.idle and now - created_at < limits.absolute
+
+
+# --- disabled accounts, and the recovery that takes two administrators
+
+
+class Closed(StrEnum):
+    """Why an account was disabled."""
+
+    UNUSED = "unused"
+    LEFT = "left"
+    SUSPENDED = "suspended"
+
+
+CLOSED_NAMES = {Closed.UNUSED: "长期未登录", Closed.LEFT: "离职", Closed.SUSPENDED: "暂停使用"}
+RECOVERY_LIFE = timedelta(hours=24)
+
+
+class RecoveryState(StrEnum):
+    """What became of a request for recovery."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+
+
+RECOVERY_NAMES = {
+    RecoveryState.OPEN: "待批准", RecoveryState.APPROVED: "已批准", RecoveryState.REFUSED: "未批准",
+    RecoveryState.WITHDRAWN: "已撤回", RecoveryState.EXPIRED: "已过期",
+}  # fmt: skip
+
+
+def recovery_state(outcome: str | None, expires_at: datetime, now: datetime) -> RecoveryState:
+    """The state of a request: what was decided, or open until it expires."""
+    if outcome:
+        return RecoveryState(outcome)
+    return RecoveryState.OPEN if now < expires_at else RecoveryState.EXPIRED
 
 
 # --- one-time codes (RFC 6238: SHA-1, 30 seconds, 6 digits)

@@ -1,4 +1,4 @@
-"""Sign-in: passwords, lockout, second factor, sessions; and who a session token belongs to."""
+"""Sessions, who a session token belongs to with which rights, the second factor, and the signing window."""
 
 from __future__ import annotations
 
@@ -6,106 +6,21 @@ import base64
 import hashlib
 from datetime import datetime, timedelta
 from functools import lru_cache
-from importlib.resources import files
-from typing import Any
 from uuid import UUID
 
 import msgspec
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import bindparam, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from exam.kit import audit, auth
-from exam.kit.errors import BadInput, Forbidden, NotSignedIn, Refused
+from exam.kit.errors import Forbidden, NotSignedIn, Refused
 from exam.kit.house import Actor, House, actor_of, house_of
+from exam.kit.prepared import PreparedStatement
 from exam.staff import rules
-from exam.staff.models import Grant, PasswordHistory, RolePermission, SignIn, SignInFailure, Staff, UsedCode
-
-HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-"""Argon2id with 19 MiB, two passes, one lane: OWASP's first choice, 23 ms here (reliability.md DP-05)."""
+from exam.staff.models import Grant, RolePermission, SignIn, SignInFailure, Staff, UsedCode
+from exam.staff.passwords import must_change
 
 TOUCH_AFTER = timedelta(seconds=60)
-FAILED_TEXT = "用户名、密码或动态码不正确"
-FAILED_HINT = "请核对后重试;连续 5 次失败将锁定 15 分钟"
-
-
-class SignedIn(msgspec.Struct, frozen=True):
-    """A fresh session: the cookie's token, and the CSRF token that its pages carry."""
-
-    token: str
-    csrf: str
-    name: str
-    must_change_password: bool
-
-
-def sign_in(house: House, login: str, password: str, code: str, terminal: str, replaces: str = "") -> SignedIn:
-    """Checks name, password and, for administrators, the second factor, and opens a session with a new id.
-
-    The password is hashed outside any transaction. Failures count against the name and against the address. `replaces` is
-    the token of the session that this browser carried so far; it ends.
-    """
-    name = rules.normalise_login(login)[:100]
-    if not name or not password or len(password) > 256:
-        raise Refused("auth.sign_in_failed", FAILED_TEXT, FAILED_HINT, "login")
-    now = house.clock.now()
-    with house.unit(None, write=False) as db:
-        staff = db.scalar(select(Staff).where(Staff.login == name))
-        if staff is not None:
-            db.expunge(staff)  # what was read stays readable after this unit
-        _require_unlocked(db, name, terminal, now)
-    is_same = _is_password(staff.password_hash if staff else _unknown_hash(house), password)
-    is_right = is_same and staff is not None and staff.active
-    if is_right and staff and staff.password_must_change and staff.password_expires_at and staff.password_expires_at < now:
-        is_right = False
-    with house.unit(None) as db:
-        db.info["terminal"] = terminal
-        if staff is not None:
-            # Guesses that were sent side by side take turns here, and those behind the fifth wrong one count for nothing.
-            db.execute(select(Staff.id).where(Staff.id == staff.id).with_for_update(key_share=True))
-            _require_unlocked(db, name, terminal, now)
-        if is_right and staff is not None and staff.kind != "staff":
-            is_right = _use_code(db, house, staff, code)
-        if not is_right:
-            for subject in (f"login:{name}", f"address:{terminal}"):
-                db.add(SignInFailure(id=house.ids.new(), subject=subject, at=now, reason="password"))
-            audit.note(db, "auth.sign_in", subject=f"login:{hashlib.sha256(name.encode()).hexdigest()[:12]}", result="refused")
-        else:
-            assert staff is not None
-            db.execute(delete(SignInFailure).where(SignInFailure.subject == f"login:{name}"))
-            if replaces:
-                db.execute(delete(SignIn).where(SignIn.token_hash == _token_hash(replaces)))
-            token = open_session(db, staff.id, terminal)
-            db.info["actor"] = Actor(staff_id=staff.id, login=staff.login, name=staff.name, site=staff.site)
-            audit.note(db, "auth.sign_in", subject=f"staff:{staff.login}")
-    if not is_right or staff is None:
-        raise Refused("auth.sign_in_failed", FAILED_TEXT, FAILED_HINT, "login")
-    csrf = auth.csrf_token(house.keys["tokens"], _token_hash(token))
-    return SignedIn(token, csrf, staff.name, _must_change(house, staff))
-
-
-def _require_unlocked(db: Session, name: str, terminal: str, now: datetime) -> None:
-    for subject in (f"login:{name}", f"address:{terminal}"):
-        limits = rules.LOCK_LIMITS if subject.startswith("login:") else rules.LockLimits(failures=50)
-        lately = SignInFailure.at >= now - timedelta(hours=1)
-        failures = db.scalars(select(SignInFailure.at).where(SignInFailure.subject == subject, lately)).all()
-        if rules.locked_until(failures, now, limits):
-            raise Refused("auth.locked", "登录失败次数过多,账号已临时锁定", "请 15 分钟后再试,或联系系统管理员", "login")
-
-
-def _unknown_hash(house: House) -> str:
-    """Verified for an unknown name too, so that the answer takes the same time."""
-    if "unknown_hash" not in house.cache:
-        house.cache["unknown_hash"] = HASHER.hash(house.random.token_bytes(16).hex())
-    found: str = house.cache["unknown_hash"]
-    return found
-
-
-def _is_password(stored: str, password: str) -> bool:
-    try:
-        return HASHER.verify(stored, password)
-    except (VerifyMismatchError, InvalidHashError):
-        return False
 
 
 def open_session(db: Session, staff_id: UUID, terminal: str) -> str:
@@ -117,14 +32,15 @@ def open_session(db: Session, staff_id: UUID, terminal: str) -> str:
     db.execute(delete(SignIn).where(SignIn.staff_id == staff_id, is_over))  # or dead ones would pile up for ever
     db.execute(
         insert(SignIn).values(
-            token_hash=_token_hash(token), staff_id=staff_id, created_at=now, last_seen_at=now, terminal=terminal,
+            token_hash=token_hash(token), staff_id=staff_id, created_at=now, last_seen_at=now, terminal=terminal,
             signing_until=None, signing_left=0,
         )
     )  # fmt: skip
     return token
 
 
-def _token_hash(token: str) -> bytes:
+def token_hash(token: str) -> bytes:
+    """What the database keeps of a session's token."""
     return hashlib.sha256(token.encode()).digest()
 
 
@@ -141,7 +57,7 @@ _KIND_RIGHTS = (
     .correlate(Staff)
     .scalar_subquery()
 )
-_SESSION = (
+_SESSION = PreparedStatement(
     select(
         SignIn.token_hash, SignIn.created_at, SignIn.last_seen_at, Staff.id, Staff.login, Staff.name, Staff.site, Staff.title,
         Staff.kind, Staff.active, Staff.password_changed_at, Staff.password_must_change,
@@ -167,7 +83,7 @@ def authenticate(db: Session, token: str) -> Actor:
     One prebuilt statement, because every request of every page begins with it; nothing is kept from one to the next.
     """
     house = house_of(db)
-    row = db.connection().execute(_SESSION, {"hash": _token_hash(token)}).first()
+    row = _SESSION.first(db, hash=token_hash(token))
     if row is None:
         raise NotSignedIn
     now = house.clock.now()
@@ -180,7 +96,7 @@ def authenticate(db: Session, token: str) -> Actor:
     return Actor(
         staff_id=row.id, login=row.login, name=row.name, site=row.site, title=row.title, kind=row.kind,
         permissions=permissions, scopes=scopes, session_id=session_id, csrf=auth.csrf_token(house.keys["tokens"], session_id),
-        must_change_password=_must_change(house, row),
+        must_change_password=must_change(house, row),
     )  # fmt: skip
 
 
@@ -193,16 +109,6 @@ def _parse_rights(text: str) -> tuple[frozenset[str], dict[str, frozenset[str]]]
         reached.setdefault(permission, set()).add(department)
     scopes = {permission: frozenset(departments) for permission, departments in reached.items() if "" not in departments}
     return frozenset(reached), scopes
-
-
-def password_profile(house: House) -> rules.PasswordProfile:
-    """The password policy of this installation."""
-    return rules.PROFILES[house.settings.password_profile if house.settings else rules.DENGBAO3.name]
-
-
-def _must_change(house: House, staff: Any) -> bool:
-    age = rules.password_age(staff.password_changed_at, house.clock.now(), password_profile(house))
-    return staff.password_must_change or age == rules.PasswordAge.EXPIRED
 
 
 def sign_out(db: Session) -> None:
@@ -228,15 +134,15 @@ def session_limits(house: House) -> rules.SessionLimits:
     )
 
 
-def sessions_of(db: Session, staff_id: UUID) -> list[LiveSession]:
-    """An account's live sessions, the latest first."""
+def sessions_of(db: Session, staff_id: UUID, but: bytes = b"") -> list[LiveSession]:
+    """An account's live sessions, the latest first; `but` is the id of one that is left out."""
     house = house_of(db)
     limits, now = session_limits(house), house.clock.now()
-    rows = db.scalars(select(SignIn).where(SignIn.staff_id == staff_id).order_by(SignIn.last_seen_at.desc()))
+    columns = select(SignIn.token_hash, SignIn.created_at, SignIn.last_seen_at, SignIn.terminal)
     return [
         LiveSession(row.created_at, row.last_seen_at, row.terminal)
-        for row in rows
-        if rules.is_session_alive(row.created_at, row.last_seen_at, now, limits)
+        for row in db.execute(columns.where(SignIn.staff_id == staff_id).order_by(SignIn.last_seen_at.desc()))
+        if bytes(row.token_hash) != but and rules.is_session_alive(row.created_at, row.last_seen_at, now, limits)
     ]
 
 
@@ -256,55 +162,16 @@ def end_sessions(db: Session, staff_id: UUID) -> None:
     db.execute(delete(SignIn).where(SignIn.staff_id == staff_id))
 
 
-def change_password(db: Session, old: str, new: str) -> str:
-    """Changes the actor's own password, ends all sessions and opens a new one; returns its token."""
+def end_session(db: Session, token: str) -> None:
+    """Ends the session of one token."""
+    db.execute(delete(SignIn).where(SignIn.token_hash == token_hash(token)))
+
+
+def end_other_sessions(db: Session) -> None:
+    """Signs the actor's account out everywhere but here."""
     actor = actor_of(db)
-    staff = db.get_one(Staff, actor.staff_id)
-    if not _is_password(staff.password_hash, old):
-        raise BadInput([("old", "原密码不正确")], code="auth.old_password")
-    set_password(db, staff, new, must_change=False)
-    end_sessions(db, staff.id)
-    audit.note(db, "auth.change_password", subject=f"staff:{staff.login}")
-    return open_session(db, staff.id, str(db.info.get("terminal", "")))
-
-
-def set_password(db: Session, staff: Staff, new: str, *, must_change: bool, expires_at: datetime | None = None) -> None:
-    """Stores a password that the profile allows and that is not one of the last five."""
-    house = house_of(db)
-    if not must_change:
-        earlier = db.scalars(
-            select(PasswordHistory.password_hash)
-            .where(PasswordHistory.staff_id == staff.id)
-            .order_by(PasswordHistory.id.desc())
-            .limit(5)
-        ).all()
-        rules.check_password(
-            new, password_profile(house), words=rules.forbidden_words(staff.login, staff.name, "", tuple(hospital_words(house))),
-            common=common_passwords(house),
-            is_recent=lambda word: any(_is_password(each, word) for each in (staff.password_hash, *earlier)),
-        )  # fmt: skip
-    staff.password_hash = HASHER.hash(new)
-    staff.password_changed_at = house.clock.now()
-    staff.password_must_change = must_change
-    staff.password_expires_at = expires_at
-    db.add(PasswordHistory(id=house.ids.new(), staff_id=staff.id, password_hash=staff.password_hash, at=house.clock.now()))
-
-
-def common_passwords(house: House) -> frozenset[str]:
-    """The list of common passwords, read once."""
-    return _word_list(house, "common_passwords")
-
-
-def hospital_words(house: House) -> frozenset[str]:
-    """Words of the hospital that no password may contain, read once."""
-    return _word_list(house, "hospital_words")
-
-
-def _word_list(house: House, name: str) -> frozenset[str]:
-    if name not in house.cache:
-        house.cache[name] = rules.parse_common(files("exam.staff").joinpath(f"{name}.txt").read_text(encoding="utf-8"))
-    found: frozenset[str] = house.cache[name]
-    return found
+    db.execute(delete(SignIn).where(SignIn.staff_id == actor.staff_id, SignIn.token_hash != actor.session_id))
+    audit.note(db, "auth.end_other_sessions", subject=f"staff:{actor.login}")
 
 
 # --- second factor ---------------------------------------------------------------------------------------------------
@@ -315,7 +182,7 @@ def secret_of(house: House, staff: Staff) -> str:
     return house.cipher.open(staff.totp_secret, f"exam_staff.totp_secret:{staff.id}")
 
 
-def _use_code(db: Session, house: House, staff: Staff, code: str) -> bool:
+def use_code(db: Session, house: House, staff: Staff, code: str) -> bool:
     """Whether the code is right; a code works once, also when two requests race for it."""
     used = db.scalar(select(UsedCode.counter).where(UsedCode.staff_id == staff.id))
     secret = secret_of(house, staff)
@@ -363,7 +230,7 @@ def open_signing_window(house: House, actor: Actor, code: str, terminal: str) ->
         failures = db.scalars(select(SignInFailure.at).where(SignInFailure.subject == subject, lately)).all()
         if rules.locked_until(failures, now):
             raise Refused("auth.locked", "动态码错误次数过多,签名已临时锁定", "请 15 分钟后再试", "code")
-        is_right = _use_code(db, house, staff, code)
+        is_right = use_code(db, house, staff, code)
         minutes, left = signing_limits(house)
         until = now + timedelta(minutes=minutes)
         if is_right:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from exam.catalog import rules as catalog_rules
@@ -16,13 +17,22 @@ from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
+from exam.kit.prepared import PreparedStatement
 from exam.people.rules import age_on
 from exam.visits import rules
 from exam.visits import service as visits
 from exam.visits.facts import LINE_STATE_NAMES, LineProgressed, LineState, OrderChanged, OrderLine, Progress
 from exam.visits.models import LineBoard, LineProgress, OrderLineRow, Visit
 
-_LINES = select(OrderLineRow, LineBoard).join(LineBoard, LineBoard.line_id == OrderLineRow.id)
+_LINES = PreparedStatement(
+    select(
+        OrderLineRow.id, OrderLineRow.group_code, OrderLineRow.name, OrderLineRow.department,
+        OrderLineRow.price_fen, OrderLineRow.origin, LineBoard.state, LineBoard.reason, LineBoard.due_on, OrderLineRow.service_only,
+    )
+    .join(LineBoard, LineBoard.line_id == OrderLineRow.id)
+    .where(OrderLineRow.visit_id == bindparam("of_visit"))
+    .order_by(OrderLineRow.position, OrderLineRow.id)
+)  # fmt: skip
 
 PROGRESS_LABELS = {
     Progress.SAMPLED: "采样",
@@ -37,15 +47,13 @@ PROGRESS_LABELS = {
 
 def lines(db: Session, visit_id: UUID) -> tuple[OrderLine, ...]:
     """All lines of a visit, also refused and removed ones, in walking order; one statement."""
-    rows = db.execute(_LINES.where(OrderLineRow.visit_id == visit_id).order_by(OrderLineRow.position, OrderLineRow.id))
-    return tuple(to_line(row, board) for row, board in rows)
+    return tuple(_to_line(visit_id, row) for row in _LINES.all(db, of_visit=visit_id))
 
 
-def to_line(row: OrderLineRow, board: LineBoard) -> OrderLine:
-    """An order line's row and board row as one struct."""
+def _to_line(visit_id: UUID, row: Any) -> OrderLine:
     return OrderLine(
-        id=row.id, visit_id=row.visit_id, group_code=row.group_code, name=row.name, department=row.department,
-        price_fen=row.price_fen, origin=row.origin, state=LineState(board.state), reason=board.reason, due_on=board.due_on,
+        id=row.id, visit_id=visit_id, group_code=row.group_code, name=row.name, department=row.department,
+        price_fen=row.price_fen, origin=row.origin, state=LineState(row.state), reason=row.reason, due_on=row.due_on,
         service_only=row.service_only,
     )  # fmt: skip
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from exam.catalog import rules as catalog_rules
@@ -21,6 +21,7 @@ from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
 from exam.kit.money import allocate
+from exam.kit.prepared import PreparedStatement
 from exam.kit.series import next_number
 from exam.people import service as people
 from exam.people.rules import age_on
@@ -168,6 +169,21 @@ def get_row(db: Session, visit_id: UUID, *, lock: bool = False) -> Visit:
     return visit
 
 
+_LOCK = PreparedStatement(
+    select(Visit.id).where(Visit.id == bindparam("of_visit"), Visit.site == bindparam("of_site")).with_for_update()
+)
+
+
+def lock(db: Session, visit_id: UUID) -> None:
+    """Holds a visit of the actor's own site until the transaction ends, for a caller that reads it afterwards by itself."""
+    if visit_id in db.info.get("locked_visits", ()):
+        return
+    # A unit that writes holds the whole of an embedded database from its first statement.
+    if not house_of(db).is_sqlite and _LOCK.first(db, of_visit=visit_id, of_site=actor_of(db).site) is None:
+        raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
+    _forget_what_was_read_before(db, visit_id)
+
+
 def _forget_what_was_read_before(db: Session, visit_id: UUID) -> None:
     """At the first lock of a unit: whoever held it before us may have changed what this unit read without it."""
     held: set[UUID] = db.info.setdefault("locked_visits", set())
@@ -179,13 +195,16 @@ def _forget_what_was_read_before(db: Session, visit_id: UUID) -> None:
             db.expire(row)
 
 
+_ID_OF = PreparedStatement(select(Visit.id).where(Visit.visit_no == bindparam("of_visit_no"), Visit.site == bindparam("of_site")))
+
+
 def find_id(db: Session, number: str) -> UUID:
     """The visit that a typed or scanned visit number or tube barcode belongs to."""
     visit_no, _ = ids.read_barcode(number)
-    found = db.scalar(select(Visit.id).where(Visit.visit_no == visit_no, Visit.site == actor_of(db).site))
+    found = _ID_OF.first(db, of_visit_no=visit_no, of_site=actor_of(db).site)
     if found is None:
         raise NotFound(f"没有找到体检号 {visit_no}", "请核对条码,或用姓名、证件号查询")
-    return found
+    return cast(UUID, found.id)
 
 
 _CARD = select(Visit, VisitBoard).join(VisitBoard, VisitBoard.visit_id == Visit.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,7 @@ import msgspec
 import pytest
 from sqlalchemy import func, select, text
 
-from exam import backup, commands
+from exam import backup, commands, settings
 from exam.backup_chain import DATABASE, Generation, folders, newest
 from exam.backup_drill import drill
 from exam.backup_restore import open_restored, record, restore
@@ -22,6 +23,8 @@ from exam.kit.audit import Audit
 from exam.kit.clock import FrozenClock
 from exam.kit.errors import Refused
 from exam.kit.house import House, system_actor
+from exam.kit.keys import Keys
+from exam.kit.random import SeededRandom
 from exam.people.models import Person
 from tests.durability.desk import register
 
@@ -255,6 +258,35 @@ def test_a_torn_last_line_of_the_chain_is_forgotten_and_shipped_again(
     assert len(folders(copies)) == 1
 
 
+def test_an_anchor_line_that_a_power_cut_took_back_does_not_spoil_the_copy(
+    sqlite_house: House, copies: Path, restored_house: Callable[..., House]
+) -> None:
+    anchor = sqlite_house.anchor.path
+    for number in range(2):
+        register(sqlite_house, number)
+        commands.anchor(sqlite_house)
+    ship(sqlite_house, copies)
+    anchor.write_bytes(anchor.read_bytes()[:-30])  # the copy has the whole line, the disk has not
+    register(sqlite_house, 2)
+    commands.anchor(sqlite_house)
+    ship(sqlite_house, copies)
+    assert (copies / "anchor" / "audit.log").read_bytes() == anchor.read_bytes()
+    assert len(list((copies / "anchor").glob("audit.before-*"))) == 1
+    house = restored_house()
+    with house.unit(None, write=False) as db:
+        assert list(house.anchor.breaches(db)) == []
+
+
+@pytest.mark.parametrize("name", ["backup", "drill"])
+def test_on_postgresql_the_page_of_its_own_tools_is_named(tmp_path: Path, name: str) -> None:
+    url = "postgresql+psycopg://exam_app@/exam?host=/nowhere"
+    home = settings.read({"EXAM_HOME": str(tmp_path), "EXAM_COPIES": str(tmp_path / "copies"), "EXAM_DATABASE_URL": url})
+    Keys.make(home.keys, SeededRandom("a"))
+    command = next(each for each in backup.COMMANDS if each.name == name)
+    with pytest.raises(Refused, match=r"backup\.postgresql"):
+        command.run(home, Namespace(to="", source="", side=""))
+
+
 def test_a_full_target_is_refused(sqlite_house: House, copies: Path) -> None:
     ship(sqlite_house, copies)
     with pytest.raises(Refused, match="not_empty"):
@@ -390,5 +422,3 @@ def test_times_on_the_command_line_are_those_of_the_centre() -> None:
     assert backup.moment("2026-11-21T14:30+00:00").isoformat() == "2026-11-21T14:30:00+00:00"
     with pytest.raises(Refused, match=r"backup\.time"):
         backup.moment("half past two")
-
-

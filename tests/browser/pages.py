@@ -17,7 +17,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/registration/return", "/registration/visits/{booked}", "/registration/visits/{registered}",
         "/registration/visits/{checked_in}", "/registration/visits/{in_exam}", "/registration/visits/{sheet_returned}",
         "/registration/visits/{published}", "/registration/visits/{checked_in}/slips?slip=guide_sheet:", "/people", "/people?q=韦",
-        "/people/{person}", "/organizations", "/staff/password", "/reports", "/catalog",
+        "/people/{person}", "/organizations", "/staff/password", "/staff/notices", "/reports", "/catalog",
     ),
     "qin": (
         "/registration/visits/{registered}", "/registration/visits/{checked_in}", "/registration/bookings?day={today}",
@@ -45,7 +45,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/catalog/import",
     ),
     "system": ("/staff", "/staff/accounts/{staff}"),
-    "security": ("/staff/rights", "/staff/rights/roles/doctor"),
+    "security": ("/staff/rights", "/staff/rights/roles/doctor", "/staff/recoveries"),
     "audit": ("/audit", "/audit/touched"),
 }  # fmt: skip
 """`{state}` stands for a visit number in that state."""

@@ -194,9 +194,9 @@ def return_the_sheet(lin: Hands, visit_no: str) -> None:
     lin.go("/registration/return")
     lin.focused("code")
     lin.scan(visit_no)
-    expect(lin.page.locator("#return")).to_contain_text(NAME)
+    expect(lin.page.locator("#return")).to_contain_text("自动拒检并交单")
     lin.press("F2")
-    expect(lin.page.locator("#toast")).to_contain_text(f"{NAME} 已交单")
+    expect(lin.page.locator("#toast")).to_contain_text(f"体检号 {visit_no} 已交单")
 
 
 def sign(chief: Hands, code: str, hotkey: str) -> None:

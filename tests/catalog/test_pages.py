@@ -159,6 +159,120 @@ def test_a_new_entry_is_added_once_and_retired_once(desk: Desks, house: House) -
     assert "容器“EDTA”不存在" in tan.htmx("/catalog/entries/tube/EDTA/retire", form).text
 
 
+# --- what people read and type instead of codes ----------------------------------------------------------------------
+
+
+def test_the_list_shows_common_units_and_chinese_sources_with_the_ucum_code_in_small_letters(desk: Desks) -> None:
+    page = desk("tan").get("/catalog?kind=item&q=收缩压").text
+    assert re.search(r'mmHg <small class="soft">mm\[Hg\]</small>', page)
+    assert "临床指南" in page and "guideline" not in page
+    entry = desk("tan").get("/catalog/entries/item/SBP").text
+    assert 'mmHg <small class="soft">UCUM mm[Hg]</small>' in entry
+    assert "90–139(临床指南,已审核)" in entry and "guideline" not in entry
+
+
+def test_a_unit_and_a_source_are_typed_as_people_say_them(desk: Desks, house: House) -> None:
+    form = form_of(house, "item", "WC", unit="mmHg", source="试剂说明书")
+    assert (form_of(house, "item", "PULSE")["unit"], form_of(house, "item", "SBP")["source"]) == ("次/分", "临床指南")
+    assert desk("tan").htmx("/catalog/entries/item/WC", form).status_code == 200
+    after = present(house).items["WC"]
+    assert (after.unit, after.source) == ("mm[Hg]", "kit")
+
+
+def test_the_list_is_narrowed_to_a_department(desk: Desks) -> None:
+    page = desk("tan").get("/catalog?kind=group&department=USG").text
+    assert "腹部彩超" in page and "血沉" not in page
+    assert '<option value="USG" data-initials="csk" selected>超声科</option>' in page
+    assert "血沉" in desk("tan").get("/catalog?kind=group&department=NOTHING").text
+
+
+def test_our_own_groups_are_marked_until_somebody_approves_them(desk: Desks, house: House) -> None:
+    tan = desk("tan")
+    assert "待审定" in tan.get("/catalog?kind=group&q=铁蛋白").text
+    assert "待审定" not in tan.get("/catalog?kind=group&q=血沉").text
+    assert "自拟待审" in tan.get("/catalog/entries/group/G077").text
+    assert tan.htmx("/catalog/entries/group/G077", form_of(house, "group", "G077", source="医务科2026-12审定")).status_code == 200
+    assert "待审定" not in tan.get("/catalog?kind=group&q=铁蛋白").text
+
+
+def test_a_package_and_a_group_show_what_they_hold_by_name_with_prices(desk: Desks) -> None:
+    package = desk("lin").get("/catalog/entries/package/P02").text
+    assert re.search(r'href="/catalog/entries/group/G030">血常规五分类</a>.*?20\.00', package)
+    assert "674.00" in package and "593.12" in package
+    group = desk("lin").get("/catalog/entries/group/G030").text
+    assert re.search(r'href="/catalog/entries/item/WBC">白细胞计数</a>.*?×10⁹/L.*?3\.5–9\.5', group)
+
+
+def test_what_a_form_can_name_is_on_the_page_for_searching(desk: Desks) -> None:
+    page = desk("tan").get("/catalog/entries/package/P02/edit").text
+    assert 'data-picker="group"' in page and 'data-factor="factor"' in page
+    wanted = r'<option value="G060" label="血沉" data-initials="xc" data-note="检验科 1 项" data-fen="800">'
+    assert re.search(wanted, page)
+
+
+def test_names_are_taken_for_codes_and_an_unknown_one_is_refused_by_name(desk: Desks, house: House) -> None:
+    tan = desk("tan")
+    before = present(house).packages["P08"].groups
+    form = form_of(house, "package", "P08", groups="、".join([*before[:-1], "血沉", before[-1].lower()]))
+    assert tan.htmx("/catalog/entries/package/P08", form).status_code == 200
+    assert present(house).packages["P08"].groups == (*before[:-1], "G060", before[-1])
+    answer = tan.htmx("/catalog/entries/package/P08", form_of(house, "package", "P08", groups="G001 G999 血沉沉"))
+    assert answer.status_code == 422
+    assert 'data-field="groups"' in answer.text and "目录中没有组合“G999”" in answer.text
+
+
+def test_a_form_sent_without_scripts_comes_back_with_everything_typed(desk: Desks, house: House) -> None:
+    form = form_of(house, "package", "P08", groups="G001 G999", name="改了名", reason="没有脚本")
+    answer = desk("tan").post("/catalog/entries/package/P08", form)
+    assert answer.status_code == 422
+    assert "目录中没有组合“G999”" in answer.text
+    for typed in ("G001 G999</textarea>", 'value="改了名"', 'value="没有脚本"'):
+        assert typed in answer.text
+    assert present(house).packages["P08"].name != "改了名"
+    ranged = form_of(house, "item", "WC", decimals="一", **{"range.0.high": "高"})
+    back = desk("tan").post("/catalog/entries/item/WC", ranged)
+    assert 'value="高"' in back.text and 'value="85"' in back.text
+
+
+def test_a_formula_is_shown_and_edited_by_the_names_of_its_items(desk: Desks, house: House) -> None:
+    tan = desk("tan")
+    assert "白蛋白 ÷ (总蛋白 − 白蛋白)" in unescape(tan.get("/catalog/entries/item/AGR").text)
+    assert "体重 ÷ (身高 ÷ 100) ^ 2</textarea>" in tan.get("/catalog/entries/item/BMI/edit").text
+    form = form_of(house, "item", "BMI", formula="体重 ÷ (身高 ÷ 100) ^ 2 × 1.5")
+    assert tan.htmx("/catalog/entries/item/BMI", form).status_code == 200
+    assert present(house).items["BMI"].formula == ["*", ["/", "WT", ["^", ["/", "HT", 100], 2]], 1.5]
+    assert "<ins>体重 ÷ (身高 ÷ 100) ^ 2 × 1.5</ins>" in unescape(tan.get("/catalog/entries/item/BMI").text)
+
+
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [("体重 ÷ (身高", "应为右括号"), ("体胖 ÷ 2", "“体胖”不是目录中的项目"), ("体重", "公式中没有运算"), ("心律 × 2", "不是数值"),
+     ("体重指数 + 1", "公式循环引用")],
+)  # fmt: skip
+def test_a_wrong_formula_is_refused_with_the_reason(desk: Desks, house: House, formula: str, words: str) -> None:
+    answer = desk("tan").htmx("/catalog/entries/item/BMI", form_of(house, "item", "BMI", formula=formula))
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_the_barred_categories_are_ticked(desk: Desks, house: House) -> None:
+    tan = desk("tan")
+    assert re.search(r'value="入职体检" checked', tan.get("/catalog/entries/group/G050/edit").text)
+    form: dict[str, Any] = form_of(house, "group", "G050")
+    assert form["barred_categories"] == "入职体检、入学体检"
+    form["barred_categories"] = ["", "入学体检", "老年人体检"]
+    assert tan.htmx("/catalog/entries/group/G050", form).status_code == 200
+    assert present(house).groups["G050"].barred_categories == ("school", "elderly")
+
+
+def test_the_history_of_a_list_names_what_went_out_and_what_came_in(desk: Desks, house: House) -> None:
+    groups = [code for code in present(house).packages["P08"].groups if code != "G072"]
+    form = form_of(house, "package", "P08", groups="、".join([*groups, "G060"]))
+    assert desk("tan").htmx("/catalog/entries/package/P08", form).status_code == 200
+    page = unescape(desk("tan").get("/catalog/entries/package/P08").text)
+    assert "<del>主检与报告(G072)</del> → <ins>血沉(G060)</ins>" in page
+
+
 # --- the workbook ----------------------------------------------------------------------------------------------------
 
 

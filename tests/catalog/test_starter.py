@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from exam.catalog.facts import Department, Item, ItemGroup, Package, Tube, TubeMerge, ValueType
-from exam.catalog.rules import formula_items, range_for, validate
+from exam.catalog.rules import formula_items, range_for, tubes_for, validate
 from exam.catalog.starter import as_catalogue, load
 from exam.kit.money import times
 
@@ -117,9 +117,14 @@ def test_the_departments_are_the_eighteen_of_the_domain_list() -> None:
     assert sorted(CATALOGUE.departments) == sorted(expected.split())
 
 
-def test_the_groups_are_the_seventy_one_of_the_domain_list() -> None:
+def test_the_groups_are_those_of_the_domain_list_and_eight_of_our_own_that_wait_for_approval() -> None:
     numbers = [*range(1, 29), *range(30, 63), 70, 71, 72]
-    assert sorted(CATALOGUE.groups) == [f"G{number:03d}" for number in numbers]
+    listed = [f"G{number:03d}" for number in numbers]
+    own = [f"G{number:03d}" for number in range(73, 81)]
+    assert sorted(CATALOGUE.groups) == [*listed, *own]
+    assert [group.code for group in STARTER.groups if group.source] == [code for code in CATALOGUE.groups if code in own]
+    assert {CATALOGUE.groups[code].source for code in own} == {"memory"}
+    assert not set(own) & {code for package in STARTER.packages for code in package.groups}
 
 
 @pytest.mark.parametrize("code", sorted(PACKAGES))
@@ -308,7 +313,7 @@ def test_sex_bound_items_and_groups_are_the_expected_ones() -> None:
     elsewhere = "SUR_BRE TCT HPV16 HPV18 HPV_OT US_BRE US_BIRADS US_UTE MG_BIRADS CA125 CA153"
     assert female == {*gynaecology, *elsewhere.split()}
     assert male == {"SUR_PRO", "US_PRO", "PSA", "FPSA", "FPSAR"}
-    assert {group.code for group in STARTER.groups if group.sex == "F"} == {"G009", "G010", "G011", "G015", "G016", "G048"}
+    assert {group.code for group in STARTER.groups if group.sex == "F"} == {"G009", "G010", "G011", "G015", "G016", "G048", "G080"}
     assert {group.code for group in STARTER.groups if group.sex == "M"} == {"G017", "G047", "G049"}
 
 
@@ -364,11 +369,15 @@ def test_a_loinc_code_passes_its_check_digit() -> None:
         assert (10 - total % 10) % 10 == int(check), code
 
 
-def test_only_the_items_that_no_listed_group_asks_for_are_outside_every_group() -> None:
+def test_every_item_is_in_a_group() -> None:
     used = {code for group in STARTER.groups for code in group.items}
-    assert set(CATALOGUE.items) - used == {
-        "GLU2H", "CYSC", "HSTNI", "BNP", "FER", "FE", "COHB", "MG_BIRADS",
-    }  # fmt: skip
+    assert set(CATALOGUE.items) - used == set()
+
+
+def test_sugar_after_a_meal_is_drawn_at_its_own_time() -> None:
+    fasting, after = CATALOGUE.groups["G036"], CATALOGUE.groups["G073"]
+    assert (fasting.tube, fasting.time_point, after.tube, after.time_point) == ("FLU", "0h", "FLU", "2h")
+    assert len(tubes_for(CATALOGUE, (fasting, after))) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from exam.kit.audit import Audit
 from exam.kit.house import House
 from exam.staff.models import SignIn
 from exam.visits import service as visits
-from tests.chief_review.cases import breaches, enter, examined, finalized, first_signed, started
+from tests.chief_review.cases import OTHER, breaches, enter, examined, finalized, first_signed, started
 from tests.conftest import Desk, actor_named
 
 Desks = Callable[[str], Desk]
@@ -64,6 +65,8 @@ def test_the_queue_lists_who_waits_and_its_export_is_audited(house: House, desk:
     assert page.status_code == 200 and "韦小明" in page.text and visit_no in page.text
     export = he.get("/chief/export?tab=waiting")
     assert export.status_code == 200 and export.content[:2] == b"PK"
+    found = he.post("/chief/export", {"tab": "waiting", "name": "韦"})
+    assert found.status_code == 200 and len(found.content) > len(he.post("/chief/export", {"name": "黄"}).content)
     with house.unit(None, write=False) as db:
         acts = set(db.scalars(select(Audit.act)))
     assert "chief_review.export" in acts
@@ -71,18 +74,53 @@ def test_the_queue_lists_who_waits_and_its_export_is_audited(house: House, desk:
 
 @pytest.mark.parametrize("tab", ["waiting", "first_signed", "rereview", "returned", "final"])
 def test_every_tab_can_be_shown_searched_and_is_kind_when_empty(house: House, desk: Desks, tab: str) -> None:
-    page = desk("he").get(f"/chief?tab={tab}&name=%E9%BB%84&since=2026-01-01&until=2026-12-31&organization=x&page=9")
-    assert page.status_code == 200 and "没有体检单" in page.text
+    empty = desk("he").get(f"/chief?tab={tab}&page=9")
+    assert empty.status_code == 200 and "没有体检单" in empty.text
+    words = {"tab": tab, "name": "黄", "since": "2026-01-01", "until": "2026-12-31", "organization": "x", "page": "9"}
+    page = desk("he").post("/chief", words)
+    assert page.status_code == 200 and "没有符合条件的体检单" in page.text and 'value="黄"' in page.text
+
+
+def test_a_name_to_look_for_travels_in_the_body_alone_and_stays_with_the_pages(
+    house: House, desk: Desks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chief_review import pages
+
+    examined(house)
+    examined(house, person=OTHER)
+    he = desk("he")
+    assert "黄秋燕" in he.get("/chief?name=%E9%9F%A6").text  # an address is never searched by
+    assert "黄秋燕" not in he.post("/chief", {"name": "韦"}).text
+    monkeypatch.setattr(pages.service, "queue", functools.partial(pages.service.queue, size=1))
+    page = he.post("/chief", {"since": "2026-01-01"}).text
+    pager = page[page.index('class="pager"'):]
+    assert 'name="page" value="2"' in pager and 'name="since" value="2026-01-01"' in pager
+    assert not re.findall(r'(?:href|action)="[^"]*(?:name|since)=', page)
+
+
+def test_the_queue_shows_a_column_only_when_it_says_something(house: House, desk: Desks) -> None:
+    he = desk("he")
+    examined(house)
+    page = he.get("/chief").text
+    assert "异常 / 结果" in page and "等待" in page and 'class="bar-abnormal"' in page
+    for column in ("主检", "初审", "状态", "结论"):
+        assert f'<th scope="col">{column}</th>' not in page, column
+    first_signed(house, examined(house, person=OTHER))
+    page = he.get("/chief?tab=first_signed").text
+    for column in ("主检", "初审", "结论"):
+        assert f'<th scope="col">{column}</th>' in page, column
 
 
 def test_a_wrong_day_is_refused_in_words(house: House, desk: Desks) -> None:
-    assert "请填写日期" in desk("he").get("/chief?since=yesterday").text
+    assert "请填写日期" in desk("he").post("/chief", {"since": "yesterday"}).text
 
 
 def test_a_scanned_number_opens_the_desk(house: House, desk: Desks) -> None:
     visit_no = number_of(house, examined(house))
     answer = desk("he").get(f"/chief/find?code={visit_no}")
     assert (answer.status_code, answer.headers["location"]) == (303, f"/chief/{visit_no}")
+    typed = desk("he").post("/chief/find", {"code": visit_no})
+    assert typed.headers["location"] == f"/chief/{visit_no}"
 
 
 def test_reading_a_review_is_audited(house: House, desk: Desks) -> None:

@@ -19,8 +19,8 @@ MOST = {
     "/reports": 3,
     "/reports/{no}": 8,
     "/reports/{no}/preview": 30,
-    "/registration/today": 6,
-    "/registration/visits/{no}": 15,
+    "/registration/today": 7,
+    "/registration/visits/{no}": 17,
     "/results/GEN": 5,
     "/results/LAB/{no}": 10,
 }

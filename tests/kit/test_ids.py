@@ -233,3 +233,13 @@ def test_no_text_breaks_the_reading(text: str) -> None:
     else:
         assert is_valid_number(number)
         assert tube is None or 1 <= tube <= 99
+
+
+def test_ids_follow_the_last_one_kept_although_the_clock_was_set_back() -> None:
+    clock = FrozenClock(datetime(2026, 11, 21, 8, tzinfo=UTC))
+    last = IdMaker(clock, SeededRandom("before")).new()
+    clock.at = datetime(2026, 11, 21, 7, tzinfo=UTC)
+    after_restart = IdMaker(clock, SeededRandom("after"))
+    after_restart.follow(last)
+    made = [after_restart.new() for _ in range(5000)]
+    assert made == sorted(made) and made[0] > last

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exam.kit.paper import A5, MM, Paper, clean, code128_bars, code128_width, fonts
@@ -50,6 +50,7 @@ words = st.text(alphabet="检查结果正常，。（）“”血压 abcXYZ0123.
 
 @settings(max_examples=150, deadline=None)
 @given(words, st.floats(min_value=40, max_value=300))
+@example("000““”“0000000", 40.0)
 def test_wrapped_lines_fit_and_lose_nothing_but_spaces(text: str, width: float) -> None:
     faces = fonts()
     lines = faces.wrap(text, width, 9)

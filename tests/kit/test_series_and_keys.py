@@ -41,6 +41,51 @@ def test_after_a_restore_the_next_number_comes_after_every_number_ever_given(hou
         assert next_number(db, "s") == 17
 
 
+def test_a_mark_and_its_name_are_on_the_disk_before_the_number_is_given_out(
+    sqlite_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").stat().st_ino))
+    with sqlite_house.unit(system_actor("01")) as db:
+        next_number(db, "s")
+        marks = sqlite_house.data.parent / "anchor" / "series.json"
+        assert synced == [marks.stat().st_ino, marks.parent.stat().st_ino]
+
+
+def test_a_mark_half_written_in_a_crash_is_never_read(sqlite_house: House) -> None:
+    with sqlite_house.unit(system_actor("01")) as db:
+        next_number(db, "s", count=5)
+    marks = sqlite_house.data.parent / "anchor" / "series.json"
+    whole = marks.read_bytes()
+    for length in range(len(whole)):
+        marks.with_name(f".{marks.name}.partial").write_bytes(whole[:length])
+        with sqlite_house.unit(system_actor("01")) as db:
+            assert next_number(db, "s") == 6 + length
+
+
+def test_a_key_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "keys"
+
+    def power_cut(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+        cut.setattr("os.fsync", power_cut)
+        Keys.make(folder, SeededRandom("a"))
+    assert list(folder.glob("*.key")) == []
+    keys = Keys.make(folder, SeededRandom("b"))
+    assert len(keys["database"]) == 32
+    assert sorted(path.suffix for path in folder.iterdir()) == [".key"] * 5
+
+
+@pytest.mark.parametrize("content", ["", "00", "no key at all", "00" * 31])
+def test_a_damaged_key_is_refused_with_its_name(tmp_path: Path, content: str) -> None:
+    Keys.make(tmp_path / "keys", SeededRandom("a"))
+    (tmp_path / "keys" / "anchor.key").write_text(content)
+    with pytest.raises(Refused, match=r"anchor\.key"):
+        Keys.make(tmp_path / "keys", SeededRandom("a"))
+
+
 def test_keys_are_made_once_with_mode_600(tmp_path: Path) -> None:
     keys = Keys.make(tmp_path / "keys", SeededRandom("a"))
     again = Keys.make(tmp_path / "keys", SeededRandom("b"))

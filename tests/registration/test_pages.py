@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from exam import commands
 from exam.kit.house import House
+from registration import board
+from tests.registration.test_service import numbered
 
 Desk = Callable[[str], Any]
 NUMBER = "450110198503150018"
@@ -22,8 +26,8 @@ def walk_in(lin: Any, key: str = "form-000000001", **more: Any) -> str:
     return str(answer.headers["hx-redirect"].rsplit("/", 1)[1])
 
 
-def pay(lin: Any, visit_no: str, amount: str = "593.12") -> None:
-    form = {"amount": amount, "receipt_no": "A1", "key": "pay-000000001"}
+def pay(lin: Any, visit_no: str, amount: str = "593.12", key: str = "pay-000000001") -> None:
+    form = {"amount": amount, "receipt_no": "A1", "key": key}
     assert lin.htmx(f"/registration/visits/{visit_no}/payments", form).status_code == 200
 
 
@@ -99,10 +103,42 @@ def test_search_finds_by_number_name_pinyin_last_four_phone_and_company(desk: De
     lin = desk("lin")
     visit_no = walk_in(lin, organization_id=str(company))
     for words in ("韦小", "wxm", "weixiao", "0018", "13800138000", NUMBER, "桂平", "gpcy"):
-        assert visit_no in lin.get("/registration/find", params={"q": words}).text, words
+        assert visit_no in lin.post("/registration/find", {"q": words}).text, words
     for code in (visit_no, f"{visit_no}01"):
-        assert lin.get("/registration/find", params={"q": code}).headers["location"] == f"/registration/visits/{visit_no}"
-    assert "没有匹配的体检单" in lin.get("/registration/find", params={"q": "不存在"}).text
+        assert lin.post("/registration/find", {"q": code}).headers["location"] == f"/registration/visits/{visit_no}"
+    assert "没有匹配的体检单" in lin.post("/registration/find", {"q": "不存在"}).text
+
+
+def test_search_words_are_taken_from_the_body_only_also_when_a_page_is_turned(
+    desk: Desk, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "PAGE_SIZE", 1)
+    monkeypatch.setattr(board.paged, "__defaults__", (1,))
+    lin = desk("lin")
+    first = walk_in(lin)
+    second = walk_in(lin, key="form-000000002", exam_on="2026-12-01")
+    assert not [each for each in (first, second) if each in lin.get("/registration/find", params={"q": "韦小明"}).text]
+    page = lin.post("/registration/find", {"q": "韦小明"}).text
+    assert second in page and first not in page and 'name="page" value="2"' in page
+    turned = lin.post("/registration/find", {"q": "韦小明", "page": "2"}).text
+    assert first in turned and second not in turned
+    addresses = re.findall(r'(?:href|action|hx-get|hx-post)="([^"]*)"', page + turned)
+    assert addresses and not [each for each in addresses if "韦" in each or quote("韦") in each or "q=" in each]
+
+
+def test_no_name_goes_into_the_cookie_that_confirms_a_returned_sheet(desk: Desk) -> None:
+    lin = desk("lin")
+    for number, way in enumerate(("auto", "manual"), 1):
+        visit_no = walk_in(lin, key=f"form-00000000{number}", id_no=numbered(number).id_no)
+        pay(lin, visit_no, key=f"pay-00000000{number}")
+        lin.htmx(f"/registration/visits/{visit_no}/check-in", {})
+        lines = lin.get(f"/api/visits/{visit_no}").json()["lines"]
+        words = {"choice": "refuse", "reason": "时间来不及"}
+        choices = {f"{part}-{line['id']}": word for line in lines if not line["service_only"] for part, word in words.items()}
+        answer = lin.htmx(f"/registration/return/{visit_no}/{way}", choices if way == "manual" else {})
+        assert answer.status_code == 200, answer.text
+        toast = bytes.fromhex(answer.cookies["toast"].strip('"')).decode()
+        assert visit_no in toast and "已交单" in toast and "韦" not in toast
 
 
 def test_lines_are_added_refused_resumed_postponed_and_removed(desk: Desk, house: House) -> None:

@@ -22,6 +22,9 @@ from exam.staff.models import Staff
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import Milestone, Progress
+from reporting import queries
+from reporting.facts import RecordVersion
+from reporting.models import Version
 from results import service as results
 from results.facts import DepartmentResult, RecordState
 
@@ -84,6 +87,15 @@ class Stage:
         )
         return Review(visit_id, ReviewState.FINAL, self.version, self.lines, False, "d" * 64, signatures)
 
+    @property
+    def manifest(self) -> tuple[RecordVersion, ...]:
+        """The record versions as they are now."""
+        return tuple(RecordVersion(each.department, each.version) for each in self.departments)
+
+    def of_issued(self, db: Any, said: Any) -> dict[UUID, Any]:
+        """The same for every visit that has a report: what a check of the whole database reads of the rooms below."""
+        return dict.fromkeys(db.scalars(select(Version.visit_id)), said)
+
 
 def stage_of(house: House, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """Puts the stand-ins in place."""
@@ -93,6 +105,8 @@ def stage_of(house: House, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(results, "department_results", stage.department_results)
     monkeypatch.setattr(results, "earlier_values", lambda db, visit_id: {})
     monkeypatch.setattr(reviews, "review", stage.review)
+    monkeypatch.setattr(queries, "present_manifests", lambda db, span: stage.of_issued(db, stage.manifest))
+    monkeypatch.setattr(queries, "review_versions", lambda db, span: stage.of_issued(db, stage.version))
     return stage
 
 

@@ -13,8 +13,10 @@ from reporting.document import (
     AbnormalSummary,
     Conclusion,
     ConclusionList,
+    DepartmentResult,
     Document,
     Heading,
+    Reading,
     ResultTable,
     compose,
     compose_supplement,
@@ -184,3 +186,10 @@ MARKS = {
     "not_done": "table",
     "signatures": "signatures",
 }
+
+
+def test_units_of_a_table_are_printed_as_people_read_them() -> None:
+    readings = (Reading("收缩压", "152", "mm[Hg]"), Reading("尿沉渣白细胞", "3.4", "/[HPF]"), Reading("血小板", "438", "10*9/L"))
+    report = a_report(departments=(DepartmentResult("一般检查", readings),))
+    tables = [block for block in compose(report).blocks if isinstance(block, ResultTable)]
+    assert [reading.unit for reading in tables[0].readings] == ["mmHg", "/HP", "×10⁹/L"]

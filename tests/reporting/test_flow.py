@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -11,10 +12,11 @@ from chief_review.facts import ReviewState
 from exam.kit.errors import Refused
 from exam.kit.house import House, system_actor
 from reporting import service
+from reporting.document import Paragraphs, ResultTable
 from reporting.facts import ReportState
 from results import service as results
 from results.facts import DeliveredValue
-from tests.chief_review.cases import breaches, finalized, shown, signer
+from tests.chief_review.cases import HEALTHY_LIPIDS, TODAY, ULTRASOUND, breaches, examined, finalized, shown, signer
 from tests.conftest import actor_named
 
 
@@ -62,6 +64,18 @@ def test_a_correction_from_outside_marks_the_report_and_needs_new_signatures(hou
         service.recall(db, visit_id, "甘油三酯更正")
     with pytest.raises(Refused, match=r"reporting\.signed_before"), house.unit(chief) as db:
         service.issue(db, visit_id)
+
+
+def test_values_of_an_earlier_visit_stand_beside_the_present_ones_with_their_day(house: House) -> None:
+    finalized(house, examined(house, on=TODAY - timedelta(days=365)))
+    present = finalized(house, examined(house, {"LAB": {**HEALTHY_LIPIDS, "GLU": "7.40"}, "USG": ULTRASOUND}))
+    with house.unit(actor_named(house, "zhao"), write=False) as db:
+        document = service.document_for(db, present).document
+    tables = [block for block in document.blocks if isinstance(block, ResultTable)]
+    printed = {each.name: (each.value, each.previous_value) for table in tables for each in table.readings}
+    assert ("4.50", "6.50") in printed.values() and ("7.40", "7.40") in printed.values()
+    notes = next(block for block in document.blocks if isinstance(block, Paragraphs)).lines
+    assert "最近一次体检：2025-11-21" in notes[-1]
 
 
 def test_a_report_drawn_beside_the_writers_is_refused_when_something_changed_meanwhile(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -59,8 +60,7 @@ def test_a_batch_shows_its_progress_until_everything_is_dealt_with(
     chief = desk("zhao")
     url = chief.htmx("/reports/issue", {"visit_no": visit_no}).headers["hx-redirect"]
     assert 'hx-trigger="every 1s"' in chief.get(url).text
-    while jobs.deliver(house):
-        pass
+    jobs.run_jobs(house)
     fragment = chief.get(url, headers={"hx-request": "true"}).text
     assert "已全部处理" in fragment and "hx-trigger" not in fragment and "<html" not in fragment
     refused = chief.htmx("/reports/issue", {})
@@ -182,6 +182,18 @@ def test_the_list_is_exported_as_a_workbook(house: House, issued: tuple[UUID, st
     assert answer.status_code == 200
     assert answer.content[:2] == b"PK"
     assert answer.headers["content-disposition"].endswith(".xlsx")
+    found = desk("lin").post("/reports/export", {"tab": "issued", "q": "韦"})
+    assert len(found.content) > len(desk("lin").post("/reports/export", {"tab": "issued", "q": "李"}).content)
+
+
+def test_a_name_to_look_for_travels_in_the_body_alone(house: House, issued: tuple[UUID, str], desk: Opening) -> None:
+    lin, visit_no = desk("lin"), issued[1]
+    assert visit_no in lin.get("/reports?tab=issued&q=李").text  # an address is never searched by
+    assert visit_no not in lin.post("/reports", {"tab": "issued", "q": "李"}).text
+    page = lin.post("/reports", {"tab": "issued", "q": "韦小", "days": "0"}).text
+    pager = page[page.index('class="pager"') :]
+    assert visit_no in page and 'name="q" value="韦小"' in pager and 'name="days" value="0"' in pager
+    assert not re.findall(r'(?:href|action)="[^"]*[?&]q=', page)
 
 
 def test_a_program_issues_reads_and_recalls(house: House, acting: Acting, stage: Stage, desk: Opening) -> None:

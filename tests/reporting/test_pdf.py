@@ -137,3 +137,27 @@ def test_the_supplement_names_itself_and_nothing_public(faces: Fonts) -> None:
     assert supplement is not None
     text = text_of(draw(supplement, DRAWN_AT, faces).pdf)
     assert "仅供本人拆阅" in text and "乙肝表面抗原" in text and "血钾" not in text
+
+
+@pytest.mark.parametrize("before", range(8, 22))
+def test_no_row_stands_alone_under_a_repeated_head(faces: Fonts, before: int) -> None:
+    def part(name: str, count: int) -> DepartmentResult:
+        return DepartmentResult(name, tuple(Reading(f"{name}第{number}项", "1.0", "g/L", "0–2") for number in range(count)))
+
+    drawn = draw(compose(a_report(departments=(part("甲科", before), part("乙科", 26)))), DRAWN_AT, faces)
+    pages = [page for page in text_of(drawn.pdf).split("\f") if "乙科第" in page]
+    assert len(pages) <= 2
+    assert min(len(re.findall("乙科第", page)) for page in pages) >= 2
+
+
+def test_nothing_is_printed_where_the_seal_is_stamped(faces: Fonts) -> None:
+    drawn = draw(compose(a_report()), DRAWN_AT, faces)
+    left, bottom, right, top = drawn.seal_box
+    found: list[tuple[str, float, float]] = []
+
+    def visit(text: str, cm: list[float], tm: list[float], font: object, size: float) -> None:
+        found.append((text, tm[4] * cm[0] + cm[4], tm[5] * cm[3] + cm[5]))
+
+    PdfReader(BytesIO(drawn.pdf)).pages[drawn.seal_page].extract_text(visitor_text=visit)
+    assert any(text.strip() for text, _, _ in found)
+    assert not [text for text, x, y in found if text.strip() and left < x < right and bottom < y < top]

@@ -10,13 +10,12 @@ import msgspec
 import pytest
 from sqlalchemy import func, select
 
-from exam.kit import audit, jobs
+from exam.kit import audit
 from exam.kit.errors import NotFound, Refused
-from exam.kit.events import announce
 from exam.kit.house import Actor, House, system_actor
 from exam.visits import service as visits
 from exam.visits.facts import Milestone, VisitState
-from reporting import batches, queries, sealing, service, verify
+from reporting import queries, sealing, service, verify
 from reporting.document import Document, digest
 from reporting.facts import ReportKind, ReportState
 from reporting.models import Version
@@ -318,7 +317,7 @@ def test_another_site_finds_no_report(house: House, acting: Acting, chief: Actor
         assert queries.find(db, Tab.ISSUED).total == 0
 
 
-# --- lists and batches -----------------------------------------------------------------------------------------------
+# --- lists -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_three_lists_follow_the_report(house: House, acting: Acting, chief: Actor, stage: Stage) -> None:
@@ -343,42 +342,6 @@ def test_the_three_lists_follow_the_report(house: House, acting: Acting, chief: 
             assert queries.find(db, Tab.ISSUED, text).total == (text != "weixm"), text
         for text in ("%", "_", "韦%", "'; drop table", "李"):
             assert queries.find(db, Tab.ISSUED, text).total == 0
-
-
-def test_a_batch_is_issued_in_the_background_and_tells_what_was_refused(
-    house: House, acting: Acting, chief: Actor, stage: Stage
-) -> None:
-    good, _ = visit_to(house, acting("lin"))
-    early, _ = visit_to(house, acting("lin"), Milestone.FIRST_REVIEWED, name="陈大文", id_no=OTHER_ID)
-    with house.unit(chief) as db:
-        batch_id = batches.issue_many(db, [good, early, good])
-    while jobs.deliver(house):
-        pass
-    with house.unit(chief, write=False) as db:
-        batch = batches.batch(db, batch_id)
-        assert [line.state for line in batch.lines] == ["done", "refused"]
-        assert "终审" in batch.lines[1].text
-        assert batch.is_finished and batch.percent == 100
-        assert service.versions(db, good)[0].issued_by == chief.staff_id
-        assert service.versions(db, early) == ()
-    assert breaches(house) == []
-
-
-def test_a_report_is_issued_by_itself_only_where_that_was_turned_on(
-    house: House, acting: Acting, chief: Actor, stage: Stage
-) -> None:
-    from chief_review.facts import ReviewFinalized
-
-    visit_id, _ = visit_to(house, acting("lin"))
-    for is_on in (False, True):
-        with house.unit(chief) as db:
-            batches.set_issued_automatically(db, is_on)
-            announce(db, ReviewFinalized(visit_id, "01", 1))
-        while jobs.deliver(house):
-            pass
-        with house.unit(chief, write=False) as db:
-            assert len(service.versions(db, visit_id)) == int(is_on)
-    assert breaches(house) == []
 
 
 def test_a_stored_document_reads_back_as_it_was(house: House, acting: Acting, chief: Actor, stage: Stage) -> None:

@@ -19,6 +19,7 @@ from tests.results.cases import arrive, enter
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
 
+
 @pytest.fixture
 def address(sqlite_house: House) -> Iterator[str]:
     """The app on a port of its own."""
@@ -65,6 +66,21 @@ def stored(house: House, visit_id: UUID, department: str) -> dict[str, Any]:
     with house.unit(actor_named(house, "wu"), write=False) as db:
         found = service.department_result(db, visit_id, department)
     return {reading.item: "、".join(reading.choices) or reading.raw for reading in found.readings}
+
+
+def test_a_doctor_of_many_departments_finds_one_by_its_initials(
+    screen: Callable[[str, str], Page], visit: tuple[UUID, str]
+) -> None:
+    page = screen("lu", "/results?choose=1")
+    expect(page.locator(".room")).to_have_count(5)
+    expect(page.locator("#room")).to_be_focused()
+    page.keyboard.type("gn")
+    expect(page.locator(".room:visible")).to_have_count(1)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/results/FUN")
+    page = screen("wu", "/results?choose=1")
+    expect(page.locator(".room")).to_have_count(3)
+    expect(page.locator("#room")).to_have_count(0)
 
 
 def test_everything_normal_with_one_key_then_the_number_then_sign(
@@ -140,6 +156,66 @@ def test_a_number_out_of_range_turns_red_and_a_formula_follows_while_typing(
     page.keyboard.press("Control+S")
     expect(page.locator("#refusal")).to_contain_text("无法识别")
     expect(page.locator("#HT")).to_have_value("170")
+
+
+def test_the_laboratory_screen_has_sections_in_two_columns_and_aligned_cells(
+    screen: Callable[[str, str], Page], visit: tuple[UUID, str]
+) -> None:
+    page = screen("nong", f"/results/LAB/{visit[1]}")
+    boxes = page.locator(".entry-section").evaluate_all("all => all.map(each => each.getBoundingClientRect().x)")
+    assert len(boxes) == 8
+    assert len({round(x) for x in boxes}) == 2
+    lefts = page.locator("#WBC, #RBC, #PLT").evaluate_all(
+        "all => all.map(each => [each, ...each.closest('tr').querySelectorAll('.is-unit, .is-range')].map(cell => cell.getBoundingClientRect().x))"
+    )
+    assert lefts[0] == lefts[1] == lefts[2]
+    gap = page.locator("#WBC").evaluate(
+        "each => { const range = document.createRange(); range.selectNodeContents(each.closest('tr').querySelector('.is-unit'));"
+        " return range.getBoundingClientRect().left - each.getBoundingClientRect().right; }"
+    )
+    assert gap >= 8
+
+
+def test_enter_walks_through_all_sections_and_the_bar_stays_in_sight(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    page = screen("nong", f"/results/LAB/{visit[1]}")
+    bar = page.locator(".action-bar")
+    order = page.locator("#entry").evaluate(
+        "form => [...new Set([...form.querySelectorAll('.entry-section input:not([type=hidden])')].map(each => each.name))]"
+    )
+    assert order[0] == "WBC" and order[-1] == "F_OB" and len(order) == 49
+    expect(page.locator("#WBC")).to_be_focused()
+    for item in order:
+        assert page.evaluate("document.activeElement.name") == item
+        place = page.evaluate("document.activeElement.closest('tr').getBoundingClientRect().bottom")
+        assert place <= bar.evaluate("each => each.getBoundingClientRect().top") + 1, item
+        if item == "WBC":
+            page.keyboard.type("20")
+        page.keyboard.press("Enter")
+    expect(page.locator("#summary")).to_be_focused()
+    expect(page.locator("#live")).to_contain_text("异常 1 项")
+    expect(bar).to_be_in_viewport()
+    page.keyboard.press("Control+S")
+    expect(page.locator("#toast")).to_contain_text("已保存")
+    assert stored(sqlite_house, visit[0], "LAB") == {"WBC": "20"}
+
+
+def test_the_laboratory_screen_is_one_column_on_a_phone(screen: Callable[[str, str], Page], visit: tuple[UUID, str]) -> None:
+    page = screen("nong", f"/results/LAB/{visit[1]}")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (
+        page.locator(".entry-section").evaluate_all(
+            "all => new Set(all.map(each => Math.round(each.getBoundingClientRect().x))).size"
+        )
+        == 1
+    )
+    tops = page.locator("#WBC").evaluate(
+        "each => ['.is-name', '.is-value', '.is-unit', '.is-range'].map(part => {"
+        " const box = each.closest('tr').querySelector(part).getBoundingClientRect(); return Math.round(box.top + box.height / 2); })"
+    )
+    assert tops[0] < tops[1] == tops[2] == tops[3]
 
 
 def test_two_doctors_see_each_others_change_and_choose_by_key(

@@ -68,17 +68,16 @@ def test_a_page_read_while_a_colleague_saves_never_shows_a_version_without_its_v
     visit_id = arrive(house, actor_named(house, "lin"))
     wu = actor_named(house, "wu")
     enter(house, wu, visit_id, "GEN", 0, HT="172.0", WT="70.0")
-    real = queries._records_of
+    real = queries._values_of
     saved: list[int] = []
 
-    def slowly(*given: object) -> object:
-        found = real(*given)  # type: ignore[arg-type]
+    def after_a_colleague(*given: object) -> object:
         if not saved:
             saved.append(1)
             enter(house, wu, visit_id, "GEN", 1, WC="82.0")
-        return found
+        return real(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(queries, "_records_of", slowly)
+    monkeypatch.setattr(queries, "_values_of", after_a_colleague)
     with house.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection, house.session(write=False) as db:
         if not house.is_sqlite:
             db.bind = connection

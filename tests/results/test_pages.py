@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -64,6 +65,81 @@ def test_the_entry_screen_has_units_ranges_choices_and_no_item_of_the_other_sex(
     surgery = wu.get(f"/results/SUR/{number}").text
     assert 'name="SUR_PRO"' in surgery and 'name="SUR_BRE"' not in surgery
     assert 'data-normal="未见异常"' in surgery and "data-digit-choice" in surgery
+
+
+def headings(page: str) -> list[str]:
+    """The names of the sections on an entry screen, in order."""
+    return re.findall(r'role="heading" aria-level="2">([^<]+)<', page)
+
+
+def fields(page: str) -> list[str]:
+    """The items that can be typed in, in the order of the keyboard."""
+    return list(dict.fromkeys(re.findall(r'<input class="form-control[^>]* name="([A-Z0-9_]+)"', page)))
+
+
+def test_the_items_stand_under_their_groups_in_columns(desk: Desks, arrived: tuple[UUID, str]) -> None:
+    page = desk("nong").get(f"/results/LAB/{arrived[1]}").text
+    assert headings(page) == [
+        "血常规五分类", "肝功能12项", "肾功能3项", "空腹血糖", "血脂4项", "同型半胱氨酸", "尿常规+沉渣", "便常规+隐血",
+    ]  # fmt: skip
+    row = re.search(r'<th scope="row"[^>]*>白细胞计数</th>(.*?)</tr>', page, re.S)
+    assert row is not None
+    cells = re.findall(r'<td class="is-(\w+)', row[1])
+    assert cells == ["value", "unit", "range", "mark", "last"]
+    assert '<td class="is-unit">×10⁹/L</td><td class="is-range">3.5–9.5</td>' in row[1]
+    assert headings(desk("wu").get(f"/results/MED/{arrived[1]}").text) == ["内科"]
+
+
+def test_an_item_of_two_groups_stands_once_and_nothing_is_lost(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    visit_id, number = arrived
+    before = fields(desk("nong").get(f"/results/LAB/{number}").text)
+    with house.unit(acting("lin")) as db:
+        orders.add_groups(db, visit_id, ["G042", "G043", "G046"])
+    page = desk("nong").get(f"/results/LAB/{number}").text
+    assert "甲功7项" in headings(page)
+    after = fields(page)
+    assert len(after) == len(set(after))
+    assert set(after) - set(before) == {"TSH", "FT3", "FT4", "TT3", "TT4", "TPOAB", "TGAB", "AFP", "CEA"}
+
+
+def test_findings_are_counted_on_the_screen_and_while_typing(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    nong, (visit_id, number) = desk("nong"), arrived
+    assert "异常 <b>0</b> 项" in nong.get(f"/results/LAB/{number}").text
+    live = nong.htmx(f"/results/LAB/{number}/check", form(WBC="20", HGB="90", PLT="200", RBC="x")).text
+    assert "异常 <b>2</b> 项" in live
+    enter(house, acting("nong"), visit_id, "LAB", WBC="20", PLT="200")
+    shown = nong.get(f"/results/LAB/{number}").text
+    assert "异常 <b>1</b> 项" in shown and "还缺" in shown
+
+
+def test_a_line_is_named_beside_its_section_only_when_it_differs(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    visit_id, number = arrived
+    with house.unit(acting("lin")) as db:
+        lines = {each.group_code: each.id for each in orders.lines(db, visit_id)}
+        orders.refuse(db, visit_id, [lines["G044"]], "不愿检查")
+        orders.postpone(db, visit_id, lines["G032"], date(2026, 11, 28), "未留样")
+    page = desk("nong").get(f"/results/LAB/{number}").text
+    assert "同型半胱氨酸" not in headings(page)
+    assert re.search(r'record-line">同型半胱氨酸 .*?拒检.*?不愿检查', page, re.S)
+    assert re.search(r'便常规[+]隐血</span> <span[^>]*>延期</span> <span class="soft">未留样', page)
+    assert re.search(r"血常规五分类</span></th>", page)
+
+
+def test_a_signed_record_is_read_in_the_same_sections(desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]) -> None:
+    visit_id, number = arrived
+    enter(house, acting("wu"), visit_id, **{**GENERAL, "SBP": "150"})
+    verify(house, acting("wu"), visit_id)
+    page = desk("wu").get(f"/results/GEN/{number}").text
+    assert headings(page) == ["一般检查"]
+    assert re.search(
+        r'收缩压</th>\s*<td class="is-value"><span class="value is-abnormal">150</span></td><td class="is-unit">mmHg</td>', page
+    )
 
 
 def test_nobody_opens_another_departments_entry_screen(desk: Desks, arrived: tuple[UUID, str]) -> None:
@@ -208,6 +284,7 @@ def test_the_entry_screen_costs_the_same_with_more_years_and_more_values(
     desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
 ) -> None:
     wu, (visit_id, number) = desk("wu"), arrived
+    enter(house, acting("wu"), visit_id, HT="170.0")
     wu.get(f"/results/GEN/{number}")
     with Statements(house) as before:
         assert wu.get(f"/results/GEN/{number}").status_code == 200
@@ -215,7 +292,7 @@ def test_the_entry_screen_costs_the_same_with_more_years_and_more_values(
         earlier = arrive(house, acting("lin"), on=on)
         enter(house, acting("wu"), earlier, **GENERAL)
         verify(house, acting("wu"), earlier)
-    enter(house, acting("wu"), visit_id, **GENERAL)
+    enter(house, acting("wu"), visit_id, base=1, **GENERAL)
     wu.get(f"/results/GEN/{number}")
     with Statements(house) as after:
         shown = wu.get(f"/results/GEN/{number}")

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from exam.kit.errors import Refused
 from exam.kit.house import Actor, House, system_actor
-from exam.staff import accounts, service
+from exam.staff import accounts, credentials, service
 from exam.staff.models import SignIn, SignInFailure, Staff
 from tests.fixtures.houses import PASSWORD
 
@@ -47,21 +47,21 @@ def failures(house: House, subject: str) -> int:
 
 def test_twelve_guesses_at_once_are_five_guesses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(12)
-    plain = service._is_password
+    plain = credentials.is_password
 
     def slow(stored: str, password: str) -> bool:
         together.wait(30)  # all twelve have passed the first look at the lock
         return plain(stored, password)
 
-    monkeypatch.setattr(service, "_is_password", slow)
-    guess = [lambda: service.sign_in(house, "lin", "Wrong-word-71", "", "10.0.0.7")] * 12
+    monkeypatch.setattr(credentials, "is_password", slow)
+    guess = [lambda: credentials.sign_in(house, "lin", "Wrong-word-71", "", "10.0.0.7")] * 12
     found = side_by_side(guess)
     assert (found.count("auth.sign_in_failed"), found.count("auth.locked")) == (5, 7)
     assert failures(house, "login:lin") == 5
 
 
 def test_a_right_password_among_the_guesses_behind_the_lock_opens_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = service._is_password
+    plain = credentials.is_password
 
     def others_meanwhile(stored: str, password: str) -> bool:
         with house.unit(None) as db:
@@ -69,9 +69,9 @@ def test_a_right_password_among_the_guesses_behind_the_lock_opens_nothing(house:
                 db.add(SignInFailure(id=house.ids.new(), subject="login:lin", at=house.clock.now(), reason="password"))
         return plain(stored, password)
 
-    monkeypatch.setattr(service, "_is_password", others_meanwhile)
+    monkeypatch.setattr(credentials, "is_password", others_meanwhile)
     with pytest.raises(Refused, match="locked"):
-        service.sign_in(house, "lin", PASSWORD, "", "10.0.0.7")
+        credentials.sign_in(house, "lin", PASSWORD, "", "10.0.0.7")
 
 
 def test_twelve_codes_at_once_are_five_codes(house: House, acting: Acting) -> None:
@@ -90,15 +90,15 @@ def test_one_code_at_two_desks_opens_one_window(house: House, acting: Acting) ->
 
 
 def test_signing_in_again_ends_the_session_that_the_browser_carried(house: House) -> None:
-    first = service.sign_in(house, "lin", PASSWORD, "", "test")
-    service.sign_in(house, "lin", PASSWORD, "", "test", first.token)
+    first = credentials.sign_in(house, "lin", PASSWORD, "", "test")
+    credentials.sign_in(house, "lin", PASSWORD, "", "test", first.token)
     with pytest.raises(Refused, match="signed_out"), house.unit(None, write=False) as db:
         service.authenticate(db, first.token)
 
 
 def test_dead_sessions_do_not_pile_up(house: House) -> None:
     for _ in range(4):
-        service.sign_in(house, "lin", PASSWORD, "", "test")
+        credentials.sign_in(house, "lin", PASSWORD, "", "test")
         house.clock.advance(hours=13)  # type: ignore[attr-defined]
     with house.unit(None, write=False) as db:
         assert db.scalar(select(func.count()).select_from(SignIn)) == 1
@@ -106,7 +106,7 @@ def test_dead_sessions_do_not_pile_up(house: House) -> None:
 
 def test_a_touch_passes_over_a_session_that_somebody_holds(house: House, acting: Acting) -> None:
     """Touches of many sessions share a transaction; if they waited for row locks, two of them could wait for each other."""
-    token = service.sign_in(house, "lin", PASSWORD, "", "test").token
+    token = credentials.sign_in(house, "lin", PASSWORD, "", "test").token
     house.clock.advance(seconds=90)  # type: ignore[attr-defined]
     with house.unit(None, write=False) as db:
         service.authenticate(db, token)

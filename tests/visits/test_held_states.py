@@ -15,7 +15,7 @@ from exam.kit.errors import Refused
 from exam.kit.house import Actor, House
 from exam.visits import orders, tubes
 from exam.visits import service as visits
-from exam.visits.facts import LineState, OrderLine, Progress, TubeEvent, VisitState
+from exam.visits.facts import LineState, OrderLine, Progress, TubeCard, TubeEvent, VisitState
 from exam.visits.models import LineBoard, VisitBoard
 from registration import service
 from registration.facts import WalkIn
@@ -57,6 +57,13 @@ def line_of(house: House, actor: Actor, visit_id: UUID, code: str = "") -> Order
         )  # fmt: skip
 
 
+def first_tube(house: House, actor: Actor, visit_id: UUID) -> tuple[TubeCard, OrderLine]:
+    """The first tube of a visit, and the first order line that it serves."""
+    with house.unit(actor, write=False) as db:
+        tube = tubes.of_visit(db, visit_id)[0]
+        return tube, next(line for line in orders.lines(db, visit_id) if line.name in tube.groups)
+
+
 def sound(house: House) -> list[object]:
     return [(name, found) for name, found in commands.breaches_of(house) if found]
 
@@ -94,9 +101,7 @@ def test_a_refused_line_that_had_been_postponed_is_pending_after_one_resume(hous
 def test_a_postponed_line_keeps_its_day_and_reason_when_a_drawing_is_taken_back(house: House, acting: Acting) -> None:
     lin = acting("lin")
     visit_id = arrived(house, lin)
-    with house.unit(lin, write=False) as db:
-        tube = tubes.of_visit(db, visit_id)[0]
-        line = next(each for each in orders.lines(db, visit_id) if each.name in tube.groups)
+    tube, line = first_tube(house, lin, visit_id)
     with house.unit(lin) as db:
         service.postpone_line(db, visit_id, line.id, LATER, "未空腹")
         tubes.collect(db, visit_id, tube.barcode)
@@ -185,9 +190,7 @@ def test_who_waited_for_a_visit_sees_what_was_changed_meanwhile(postgresql: Hous
 def test_a_line_that_was_drawn_meanwhile_is_not_taken_off(postgresql: House, acting: Acting) -> None:
     lin, qin = acting("lin"), acting("qin")
     visit_id = arrived(postgresql, lin)
-    with postgresql.unit(lin, write=False) as db:
-        tube = tubes.of_visit(db, visit_id)[0]
-        line = next(each for each in orders.lines(db, visit_id) if each.name in tube.groups)
+    tube, line = first_tube(postgresql, lin, visit_id)
     with pytest.raises(Refused, match=r"line\.not_possible"), postgresql.unit(lin) as db:
         seen = db.scalars(select(LineBoard).where(LineBoard.visit_id == visit_id)).all()
         with postgresql.unit(qin) as other:
@@ -200,8 +203,7 @@ def test_a_line_that_was_drawn_meanwhile_is_not_taken_off(postgresql: House, act
 def test_a_tube_is_not_collected_when_the_check_in_was_taken_back_meanwhile(postgresql: House, acting: Acting) -> None:
     lin, qin = acting("lin"), acting("qin")
     visit_id = arrived(postgresql, lin)
-    with postgresql.unit(lin, write=False) as db:
-        tube = tubes.of_visit(db, visit_id)[0]
+    tube, _ = first_tube(postgresql, lin, visit_id)
     with pytest.raises(Refused, match="not_checked_in"), postgresql.unit(lin) as db:
         board = db.get_one(VisitBoard, visit_id)
         with postgresql.unit(qin) as other:

@@ -5,7 +5,8 @@ Every row says where it comes from. `source` is one of
 - `WS/T 404/405`: reference intervals of these Chinese health standards; approved;
 - `guideline`: other guideline values listed in domain.md §2.3 with a dagger; approved;
 - `kit`: a reagent maker's cut-off, to be replaced by the laboratory's own; not approved;
-- `memory`: a proposal nobody has checked yet; not approved.
+- `memory`: a proposal nobody has checked yet; not approved. The groups with this source are our own additions for items
+  that no group of domain.md §2.6 asks for; they wait for the centre's approval.
 
 Adult laboratory and vital-sign ranges begin at 18 years: a child gets no range rather than a wrong one. Prices are invented.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from exam.knowledge.facts import Amount
 
@@ -40,6 +41,7 @@ def plain_text(text: str) -> str:
     return text.translate(_PLAIN).strip()
 
 
+@lru_cache(maxsize=8192)
 def read_amount(text: str) -> Amount:
     """Read `5.2`, `<0.5`, `≥200` in half or full width; anything else keeps its text with `number` None.
 

@@ -1,0 +1,208 @@
+"""Consent to private items: asked before check-in, kept with its version, withdrawn at once, its text changed by the hospital."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from pypdf import PdfReader
+from sqlalchemy import select, text
+from sqlalchemy.exc import DatabaseError
+
+from exam.kit.audit import Audit
+from exam.kit.errors import BadInput, Refused
+from exam.kit.house import Actor, House, system_actor
+from exam.visits import orders
+from exam.visits.facts import LineState
+from registration import consents, rules, service, starter
+from registration.facts import ConsentGiver, WalkIn
+from registration.models import ConsentFact
+from tests.registration.test_service import WEI, arrived, no_breaches, pay_all, walk_in
+
+Acting = Callable[[str], Actor]
+Desk = Callable[[str], Any]
+HBV = "G050"
+BODY = "本院自己的知情同意书正文,由伦理委员会审定,共二十字以上。"
+
+
+def private_visit(house: House, lin: Actor, new: WalkIn = WEI) -> UUID:
+    """A paid visit whose order holds a private group."""
+    visit_id = walk_in(house, lin, msgspec.structs.replace(new, groups=(HBV,))).visit_id
+    pay_all(house, lin, visit_id)
+    return visit_id
+
+
+def signed(house: House) -> list[tuple[str, str, bool]]:
+    """Every consent fact: who gave it, where, and whether it takes one back."""
+    with house.unit(None, write=False) as db:
+        rows = db.execute(select(ConsentFact).order_by(ConsentFact.id)).scalars().all()
+        return [(row.given_by, row.channel, row.undoes is not None) for row in rows]
+
+
+def test_private_items_need_a_signed_consent_before_check_in_and_other_visits_none(house: House, acting: Acting) -> None:
+    lin = acting("lin")
+    arrived(house, lin, WalkIn(name="覃志强", id_no="450102198001010015", package="P02"))
+    assert signed(house) == []
+    visit_id = private_visit(house, lin)
+    with pytest.raises(Refused, match=r"registration\.consent_missing") as refused, house.unit(lin) as db:
+        service.check_in(db, visit_id)
+    assert "乙肝五项" in refused.value.text and "签字" in refused.value.hint
+    for _ in range(2):
+        with house.unit(lin) as db:
+            consents.give(db, visit_id, 1)
+    with house.unit(lin) as db:
+        service.check_in(db, visit_id)
+    assert signed(house) == [("person", "desk", False)]
+    with house.unit(lin, write=False) as db:
+        found = consents.standing(db, visit_id)
+        assert found is not None and (found.text.version, found.giver, found.at) == (1, ConsentGiver.PERSON, house.clock.now())
+        assert db.scalars(select(Audit.reason).where(Audit.act == "registration.give_consent")).all() == ["v1 person"]
+    assert no_breaches(house)
+
+
+def test_a_childs_guardian_signs(house: House, acting: Acting) -> None:
+    lin = acting("lin")
+    child = WalkIn(name="覃小宝", sex="M", birth_on=date(2015, 5, 1), groups=(HBV,))
+    visit_id = walk_in(house, lin, child).visit_id
+    pay_all(house, lin, visit_id)
+    with pytest.raises(Refused, match=r"registration\.consent_missing") as refused, house.unit(lin) as db:
+        service.check_in(db, visit_id)
+    assert "监护人" in refused.value.text
+    with house.unit(lin) as db:
+        consents.give(db, visit_id, 1)
+        service.check_in(db, visit_id)
+    assert signed(house) == [("guardian", "desk", False)]
+    assert [rules.consent_giver(age) for age in (0, 13, 14, 90)] == [*["guardian"] * 2, *["person"] * 2]
+
+
+def test_a_private_group_added_after_check_in_needs_the_consent_too(house: House, acting: Acting) -> None:
+    lin = acting("lin")
+    visit_id = arrived(house, lin)
+    with pytest.raises(Refused, match=r"registration\.consent_missing"), house.unit(lin) as db:
+        service.add_groups(db, visit_id, [HBV])
+    with house.unit(lin) as db:
+        consents.give(db, visit_id, 1)
+        service.add_groups(db, visit_id, [HBV])
+    assert no_breaches(house)
+
+
+def test_a_withdrawal_acts_at_once_and_asks_again(house: House, acting: Acting) -> None:
+    lin = acting("lin")
+    visit_id = private_visit(house, lin)
+    with pytest.raises(Refused, match=r"registration\.no_consent"), house.unit(lin) as db:
+        consents.withdraw(db, visit_id, "受检者要求")
+    with house.unit(lin) as db:
+        consents.give(db, visit_id, 1)
+        service.check_in(db, visit_id)
+    with house.unit(lin) as db:
+        assert consents.withdraw(db, visit_id, "受检者要求") == 1
+    with house.unit(lin, write=False) as db:
+        line = next(each for each in orders.lines(db, visit_id) if each.group_code == HBV)
+        assert (line.state, line.reason) == (LineState.REFUSED, "撤回知情同意")
+    with pytest.raises(Refused, match=r"registration\.consent_missing"), house.unit(lin) as db:
+        service.resume_line(db, visit_id, line.id)
+    with house.unit(lin) as db:
+        consents.give(db, visit_id, 1)
+        service.resume_line(db, visit_id, line.id)
+    assert signed(house) == [("person", "desk", False), ("person", "desk", True), ("person", "desk", False)]
+    assert no_breaches(house)
+
+
+def test_a_hospital_publishes_its_own_text_and_what_was_signed_stays(house: House, acting: Acting) -> None:
+    lin, qin = acting("lin"), acting("qin")
+    visit_id = private_visit(house, lin)
+    with house.unit(lin) as db:
+        consents.give(db, visit_id, 1)
+    with house.unit(qin) as db:
+        assert consents.publish(db, BODY, "伦理委员会审定", True).version == 2
+    with house.unit(lin, write=False) as db:
+        found, now = consents.standing(db, visit_id), consents.text_in_force(db)
+        assert found is not None and found.text.body == starter.load_consent().body
+        assert (now.version, now.body, now.source, now.asks_everyone) == (2, BODY, "伦理委员会审定", True)
+    plain = walk_in(house, lin, WalkIn(name="覃志强", id_no="450102198001010015", package="P02")).visit_id
+    pay_all(house, lin, plain)
+    with pytest.raises(Refused, match=r"registration\.consent_missing"), house.unit(lin) as db:
+        service.check_in(db, plain)
+    with pytest.raises(Refused, match=r"registration\.consent_changed"), house.unit(lin) as db:
+        consents.give(db, plain, 1)
+    with pytest.raises(Refused, match=r"registration\.same_consent_text"), house.unit(qin) as db:
+        consents.publish(db, f"  {BODY}\r\n", "再次审定", True)
+    with pytest.raises(BadInput) as bad, house.unit(qin) as db:
+        consents.publish(db, "太短", "", False)
+    assert [field for field, _ in bad.value.problems] == ["body", "source"]
+    assert no_breaches(house)
+
+
+def test_what_was_signed_cannot_be_rewritten(house: House, acting: Acting) -> None:
+    lin = acting("lin")
+    visit_id = private_visit(house, lin)
+    with house.unit(lin) as db:
+        consents.give(db, visit_id, 1)
+    for table in ("registration_consent", "registration_consent_text"):
+        for statement in (f"update {table} set actor_id = null", f"delete from {table}"):
+            with pytest.raises(DatabaseError), house.unit(system_actor("01")) as db:
+                db.execute(text(statement))
+
+
+def test_the_desk_ticks_what_was_signed_and_nothing_is_ticked_before(house: House, acting: Acting, desk: Desk) -> None:
+    visit_id = private_visit(house, acting("lin"))
+    lin, qin = desk("lin"), desk("qin")
+    visit_no = next(each["visit_no"] for each in lin.get("/api/visits").json()["rows"])
+    url = f"/registration/visits/{visit_no}"
+    page = lin.get(url).text
+    box = page[page.index('name="consent"') - 200 : page.index('name="consent"') + 200]
+    assert 'value="1"' in box and "checked" not in box and "敏感个人信息" in page
+    assert "尚未记录受检者签署" in lin.htmx(f"{url}/check-in", {"slips": "guide_sheet"}).text
+    assert "知情同意书已更新" in lin.htmx(f"{url}/check-in", {"consent": "2"}).text
+    assert lin.htmx(f"{url}/check-in", {"consent": "x"}).status_code == 422
+    form = PdfReader(io.BytesIO(lin.get(f"{url}/pdf/consent").content))
+    printed = "".join(each.extract_text() for each in form.pages)
+    assert (
+        all(words in printed for words in ("乙肝五项", "受检者签字", visit_no, "第 1 版")) and "450110198503150018" not in printed
+    )
+    assert lin.htmx(f"{url}/check-in", {"consent": "1", "slips": "guide_sheet"}).status_code == 200
+    assert "已签署" in lin.get(url).text
+    assert lin.htmx(f"{url}/withdraw-consent", {"reason": "受检者要求"}).status_code == 200
+    assert "拒检" in lin.get(url).text and visit_id
+    assert lin.htmx("/registration/consent-text", {"body": BODY, "source": "审定"}).status_code in (403, 409)
+    assert "知情同意书 现行第 1 版" not in lin.get("/registration/today").text
+    assert "知情同意书 现行第 1 版" in qin.get("/registration/today").text
+    assert qin.htmx("/registration/consent-text", {"body": BODY, "source": "审定", "asks_everyone": "on"}).status_code == 200
+    assert "现行第 2 版" in qin.get("/registration/today").text
+
+
+def test_adding_a_private_group_shows_the_text_to_be_signed(house: House, acting: Acting, desk: Desk) -> None:
+    arrived(house, acting("lin"))
+    lin = desk("lin")
+    visit_no = lin.get("/api/visits").json()["rows"][0]["visit_no"]
+    url = f"/registration/visits/{visit_no}"
+    assert 'name="consent"' not in lin.get(f"{url}/groups", params={"q": "血型"}).text
+    assert 'name="consent"' in lin.get(f"{url}/groups", params={"q": "乙肝"}).text
+    assert lin.htmx(f"{url}/groups", {"groups": HBV}).status_code == 409
+    assert lin.htmx(f"{url}/groups", {"groups": HBV, "consent": "1"}).status_code == 200
+    assert 'name="consent"' not in lin.get(f"{url}/groups", params={"q": "丙肝"}).text
+
+
+def test_programs_record_and_withdraw_a_consent(house: House, acting: Acting, desk: Desk) -> None:
+    private_visit(house, acting("lin"))
+    lin = desk("lin")
+    visit_no = lin.get("/api/visits").json()["rows"][0]["visit_no"]
+    asked = lin.get(f"/api/visits/{visit_no}").json()["consent"]
+    assert asked["names"] == ["乙肝五项"] and asked["given"] is None
+    given = lin.post(f"/api/visits/{visit_no}/consent", json={"version": asked["text"]["version"]}).json()["consent"]["given"]
+    assert (given["giver"], given["channel"]) == ("person", "program")
+    assert lin.post(f"/api/visits/{visit_no}/withdraw-consent", json={"reason": "受检者要求"}).json()["consent"]["given"] is None
+
+
+def test_a_site_without_a_text_of_its_own_uses_the_shipped_one(house: House, acting: Acting) -> None:
+    with house.unit(system_actor("02"), write=False) as db:
+        assert consents.text_in_force(db).body == starter.load_consent().body
+    with house.unit(system_actor("02")) as db:
+        consents.load_starter(db)
+        consents.load_starter(db)
+        assert consents.text_in_force(db).version == 1

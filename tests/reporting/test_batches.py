@@ -1,0 +1,164 @@
+"""Reports issued in the background: drawn while others write, each in units of its own, by hand or by itself."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from exam.kit import audit, jobs
+from exam.kit import house as kit
+from exam.kit.events import announce
+from exam.kit.house import Actor, House, system_actor
+from exam.visits.facts import Milestone
+from reporting import batches, sealing, service, verify
+from reporting.document import Document
+from tests.reporting.staging import READINGS, Acting, Stage, general, laboratory, stage_of, visit_to
+
+OTHER_ID = "450110199003070016"
+
+
+@pytest.fixture
+def stage(house: House, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """The rooms below as stand-ins."""
+    return stage_of(house, monkeypatch)
+
+
+@pytest.fixture
+def chief(acting: Acting) -> Actor:
+    """A chief reviewer."""
+    return acting("zhao")
+
+
+def breaches(house: House) -> list[str]:
+    """What reporting's own invariants and the audit say."""
+    with house.unit(system_actor("01"), write=False) as db:
+        found = [text for invariant in verify.INVARIANTS for text in invariant.check(db)]
+        return [*found, *audit.breaches(db), *audit.row_breaches(db)]
+
+
+def test_a_batch_is_issued_in_the_background_and_tells_what_was_refused(
+    house: House, acting: Acting, chief: Actor, stage: Stage
+) -> None:
+    good, _ = visit_to(house, acting("lin"))
+    early, _ = visit_to(house, acting("lin"), Milestone.FIRST_REVIEWED, name="陈大文", id_no=OTHER_ID)
+    with house.unit(chief) as db:
+        batch_id = batches.issue_many(db, [good, early, good])
+    jobs.run_jobs(house)
+    with house.unit(chief, write=False) as db:
+        batch = batches.batch(db, batch_id)
+        assert [line.state for line in batch.lines] == ["done", "refused"]
+        assert "终审" in batch.lines[1].text
+        assert batch.is_finished and batch.percent == 100
+        assert service.versions(db, good)[0].issued_by == chief.staff_id
+        assert service.versions(db, early) == ()
+    assert breaches(house) == []
+
+
+def test_a_batch_draws_while_others_write_and_draws_anew_what_changed_meanwhile(
+    house: House, acting: Acting, chief: Actor, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit_id, _ = visit_to(house, acting("lin"))
+    with house.unit(chief) as db:
+        batch_id = batches.issue_many(db, [visit_id])
+    drawn: list[int] = []
+
+    def slowly(*given: object) -> sealing.Sealed:
+        # Another person writes while this report is drawn, which would wait for ever if drawing held the writer.
+        visit_to(house, acting("lin"), Milestone.FIRST_REVIEWED, name="陈大文", id_no=OTHER_ID)
+        stage.version += not drawn
+        stage.departments = (general(), laboratory(*READINGS, version=3))
+        drawn.append(len(given))
+        monkeypatch.setattr(service.sealing, "sealed", real)
+        return real(*given)  # type: ignore[arg-type]
+
+    real = sealing.sealed
+    monkeypatch.setattr(service.sealing, "sealed", slowly)
+    batches.issue_waiting(house)
+    with house.unit(chief, write=False) as db:
+        assert drawn and batches.batch(db, batch_id).count("waiting") == 1
+        assert service.versions(db, visit_id) == ()
+    batches.issue_waiting(house)
+    with house.unit(chief, write=False) as db:
+        assert batches.batch(db, batch_id).count("done") == 1
+        assert [each.version for each in service.versions(db, visit_id)[0].manifest] == [1, 3]
+    assert breaches(house) == []
+
+
+def test_a_crash_while_a_batch_is_issued_leaves_a_request_waiting_or_dealt_with(
+    house: House, acting: Acting, chief: Actor, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visits_ = [visit_to(house, acting("lin"))[0], visit_to(house, acting("lin"), name="陈大文", id_no=OTHER_ID)[0]]
+    with house.unit(chief) as db:
+        batch_id = batches.issue_many(db, visits_)
+
+    def told() -> list[tuple[str, int]]:
+        with house.unit(chief, write=False) as db:
+            states = [line.state for line in batches.batch(db, batch_id).lines]
+            return [(state, len(service.versions(db, each))) for state, each in zip(states, visits_, strict=True)]
+
+    class PowerCut(BaseException):
+        """The process ends here."""
+
+    def cut(at: str) -> None:
+        def crash_point(house: House, name: str) -> None:
+            # Not in the thread that writes down who read what: the cut is to fall into the issuing.
+            if name == at and threading.current_thread() is threading.main_thread():
+                raise PowerCut
+
+        monkeypatch.setattr(kit, "crash_point", crash_point)
+
+    for at, expected in (
+        ("before_commit", [("waiting", 0), ("waiting", 0)]),
+        ("after_commit", [("done", 1), ("waiting", 0)]),
+        ("nowhere", [("done", 1), ("done", 1)]),
+    ):
+        cut(at)
+        try:
+            batches.issue_waiting(house)
+        except PowerCut:
+            assert at != "nowhere"
+        cut("nowhere")
+        assert told() == expected
+    assert breaches(house) == []
+
+
+def test_a_report_that_cannot_be_drawn_keeps_no_other_one_waiting(
+    house: House, acting: Acting, chief: Actor, stage: Stage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = visit_to(house, acting("lin"))[0], visit_to(house, acting("lin"), name="陈大文", id_no=OTHER_ID)[0]
+    real = sealing.sealed
+
+    def failing(given: House, document: Document, at: object) -> sealing.Sealed:
+        if document.header.person.name == "韦小明":
+            raise ZeroDivisionError("韦小明")
+        return real(given, document, at)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(service.sealing, "sealed", failing)
+    with house.unit(chief) as db:
+        batch_id = batches.issue_many(db, [bad, good])
+    batches.issue_waiting(house)
+    with house.unit(chief, write=False) as db:
+        lines = batches.batch(db, batch_id).lines
+        assert [line.state for line in lines] == ["refused", "done"]
+        assert "系统管理员" in lines[0].text
+    assert "ZeroDivisionError" in caplog.text and "韦小明" not in caplog.text
+    assert breaches(house) == []
+
+
+def test_a_report_is_issued_by_itself_only_where_that_was_turned_on(
+    house: House, acting: Acting, chief: Actor, stage: Stage
+) -> None:
+    from chief_review.facts import ReviewFinalized
+
+    visit_id, _ = visit_to(house, acting("lin"))
+    for is_on in (False, True):
+        with house.unit(chief) as db:
+            batches.set_issued_automatically(db, is_on)
+            announce(db, ReviewFinalized(visit_id, "01", 1))
+        while jobs.deliver(house):
+            pass
+        batches.issue_waiting(house)
+        with house.unit(chief, write=False) as db:
+            assert [each.issued_by for each in service.versions(db, visit_id)] == [None] * is_on
+    assert breaches(house) == []
