@@ -149,6 +149,7 @@ class Ground:
                 fill.grow(house, connection, self.patterns, self.size, size, self.today)
             if house.is_sqlite:
                 engine.dispose()
+                commands.optimize(house)
                 with house.engine.connect() as connection:
                     raw = connection.connection.driver_connection
                     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

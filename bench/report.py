@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import statistics
 from datetime import datetime
 from pathlib import Path
 
@@ -35,7 +36,10 @@ NAMES = {OURS: "ours (sign-in, rights, audit on)", ORM: "FastAPI + SQLAlchemy OR
 
 WHY = {
     "P6": "ours also asks who reads and by which right, and has the audit of the read on disk before it answers",
-    "P7": "ours also signs in, locks the visit, merges, judges every value, writes the event, and audits a digest of each row",
+    "P7": (
+        "ours keeps every version: 25 rows in six append-only tables with their indexes (29 encrypted pages a commit) where the "
+        "peers overwrite 20 rows, and it signs in, merges two people's entries, judges, and audits a digest of each row"
+    ),
     "P8": "a queue forms near the closed-loop rate of one process",
     "P12": "most of it is importing the house's modules",
     "growth": "the cause is not measured here, explain the statements of this screen",
@@ -107,8 +111,9 @@ def _ratio_rows(name: str, kind: str, bouts: list[Bout]) -> list[Row]:
     ours = by_name[OURS]
     what = "visit + 20 items by barcode" if name == "P6" else "20 results in one transaction"
     for peer, goal in zip((ORM, BARE), GOALS[name, kind], strict=True):
-        ratio = ours.per_second / by_name[peer].per_second
-        text = f"{ours.per_second:,.0f}/s against {by_name[peer].per_second:,.0f}/s = {ratio:.2f}x {NAMES[peer]}"
+        # Round by round: a machine whose speed drifts is then the same for both.
+        ratio = statistics.median(own / other for own, other in zip(ours.rounds, by_name[peer].rounds, strict=True))
+        text = f"{ratio:.2f}x {NAMES[peer]} (medians {ours.per_second:,.0f}/s and {by_name[peer].per_second:,.0f}/s)"
         spent = f"{ours.cpu_us:,.0f} us of processor time a request against {by_name[peer].cpu_us:,.0f}"
         verdict = "met" if ratio >= goal else f"missed, {ratio / goal:.0%} of it: {spent}; {WHY[name]}"
         found.append((f"{name} {what}", kind, text, f">= {goal:g}x", verdict))

@@ -179,10 +179,13 @@ def payments(db: Session, visit_id: UUID) -> list[Payment]:
 # --- giving back -------------------------------------------------------------------------------------------------------
 
 
-def refund_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
-    """Records that the hospital's window gave the person back all that is owed; another amount than that is refused."""
+def refund_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str, *, may_differ: bool = False) -> UUID:
+    """Records that the hospital's window gave the person money back: what is owed, or with `may_differ` any part of what was paid.
+
+    What was given back beyond what is owed is due again.
+    """
     visit = visits.get_row(db, visit_id, lock=True)
-    rules.require_refund(amount_fen, -amount_due(db, visit_id), receipt_no)
+    rules.require_refund(amount_fen, balance(db, visit_id), receipt_no, may_differ=may_differ)
     refund_id = house_of(db).ids.new()
     _add_refund(db, visit_id, refund_id, amount_fen, receipt_no.strip(), None, "")
     _show_due(db, visit_id, visit.site)
@@ -226,12 +229,19 @@ def refunds(db: Session, visit_id: UUID) -> list[Refund]:
     ]  # fmt: skip
 
 
-def refunds_due(db: Session, limit: int) -> tuple[Sequence[RefundDue], int]:
-    """The first visits of the actor's site whose persons are owed money, oldest visit first, and how many there are in all."""
+def refunds_due_count(db: Session) -> int:
+    """Of how many visits of the actor's site the persons are owed money; one statement."""
+    return db.scalar(select(func.count()).select_from(RefundBoard).where(RefundBoard.site == actor_of(db).site)) or 0
+
+
+def refunds_due(db: Session, limit: int, offset: int = 0) -> Sequence[RefundDue]:
+    """Visits of the actor's site whose persons are owed money, the latest exam day first; one statement."""
     rows = db.execute(
-        select(RefundBoard.visit_id, RefundBoard.amount_fen, func.count().over().label("total"))
+        select(RefundBoard.visit_id, RefundBoard.amount_fen)
+        .join(VisitBoard, VisitBoard.visit_id == RefundBoard.visit_id)
         .where(RefundBoard.site == actor_of(db).site)
-        .order_by(RefundBoard.visit_id)
+        .order_by(VisitBoard.exam_on.desc(), RefundBoard.visit_id.desc())
         .limit(limit)
-    ).all()
-    return [RefundDue(row.visit_id, row.amount_fen) for row in rows], rows[0].total if rows else 0
+        .offset(offset)
+    )
+    return [RefundDue(row.visit_id, row.amount_fen) for row in rows]

@@ -56,9 +56,10 @@ class Query(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class GroupCodes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Groups to be added."""
+    """Groups to be added; `consent` is the version of the consent text that was signed for private ones."""
 
     groups: tuple[str, ...]
+    consent: int | None = None
 
 
 class LineIds(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,7 +90,7 @@ class PaymentBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RefundBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the window gave back, in fen: all that is owed."""
+    """What the window gave back, in fen. An amount other than what is owed is recorded only with an idempotency key."""
 
     amount_fen: int
     receipt_no: Words = ""
@@ -282,11 +283,11 @@ def undo_payment(
 def refund(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[RefundBody], idempotency_key: IdempotencyHeader = ""
 ) -> VisitAnswer:
-    """Records that the window gave back what is owed."""
+    """Records what the window gave back; with an idempotency key also another amount than what is owed."""
 
     def record(visit_id: UUID) -> UUID:
         if idempotency_key:
-            return service.refund_once(db, idempotency_key, visit_id, data.amount_fen, data.receipt_no)
+            return service.refund_once(db, idempotency_key, visit_id, data.amount_fen, data.receipt_no, may_differ=True)
         return billing.refund_at_window(db, visit_id, data.amount_fen, data.receipt_no)
 
     return act_on(db, visit_no, record, data)
@@ -319,7 +320,7 @@ def withdraw_consent(request: AnyRequest, db: web.Db, visit_no: FromPath[str], d
 @web.post("/api/visits/{visit_no:str}/lines", may="registration.change_order")
 def add_lines(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[GroupCodes]) -> VisitAnswer:
     """Adds groups."""
-    return act_on(db, visit_no, lambda visit_id: service.add_groups(db, visit_id, data.groups), data)
+    return act_on(db, visit_no, lambda visit_id: service.add_groups(db, visit_id, data.groups, data.consent, "program"), data)
 
 
 @web.post("/api/visits/{visit_no:str}/lines/refuse", may="registration.refuse")

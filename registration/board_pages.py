@@ -48,11 +48,10 @@ def _board_page(db: Session, day: date | None, tile: str, page: int) -> web.Page
     tiles = [(each, TILE_NAMES[each], getattr(counts, each.value), TILE_TONES[each]) for each in Tile]
     listed = board.day_list(db, chosen, shown, page)
     base = f"{BOARD}?day={chosen.isoformat()}"
-    refunds, refund_count = queues.refunds(db)
     may_change_consent = actor_of(db).may("registration.consent_text")
     return web.page(
-        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, listed=listed, refunds=refunds,
-        refund_count=refund_count, consent=consents.text_in_force(db) if may_change_consent else None,
+        db, "registration/board.html", board=counts, tiles=tiles, tile=shown, listed=listed,
+        refunds=queues.refunds(db, size=queues.MOST_REFUNDS), consent=consents.text_in_force(db) if may_change_consent else None,
         title=TILE_NAMES[shown] if shown else "全部",
         day=chosen, is_today=chosen == today, base=base, url=f"{base}&tile={shown.value if shown else ''}",
     )  # fmt: skip
@@ -66,13 +65,19 @@ def export_day(request: AnyRequest, db: web.Db, day: FromQuery[date | None] = No
     return web.download(board.day_sheet(db, chosen, shown), name, XLSX)
 
 
+@web.get("/registration/refunds", may="registration.board")
+def show_refunds(request: AnyRequest, db: web.Db, page: FromQuery[int] = 1) -> web.Page:
+    """Everybody who is owed money, the latest first."""
+    return web.page(db, "registration/refunds.html", refunds=queues.refunds(db, page))
+
+
 @web.get("/registration/find", may="registration.read")
 def show_find(request: AnyRequest, db: web.Db) -> web.Page:
     """The search, empty: words travel in the body of `find` only, so a name or document number stands in no address or log."""
     return web.page(db, "registration/find.html", q="", found=None)
 
 
-@web.post("/registration/find", may="registration.read")
+@web.post("/registration/find", may="registration.read", write=False)
 def find(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """Visits and people by number, name, pinyin, last four, document, phone or company; a whole number opens its visit."""
     words = "".join(character for character in str(data.get("q", ""))[:60] if character.isprintable())
@@ -150,4 +155,7 @@ def _visit_no_in(text: str) -> str:
         return ""
 
 
-routes = (show_board, show_today, export_day, show_find, find, recognise, without_document, show_quote, open_walk_in, publish_consent_text)
+routes = (
+    show_board, show_today, export_day, show_refunds, show_find, find, recognise, without_document, show_quote, open_walk_in,
+    publish_consent_text,
+)  # fmt: skip

@@ -66,7 +66,9 @@ def _head(paper: Paper, form: ConsentForm, left: float, right: float) -> float:
     paper.barcode(right - width, 13 * MM, form.visit_no, 12 * MM)
     paper.text(right - width / 2, 28.6 * MM, form.visit_no, 9, INK, align="centre")
     top = 34 * MM
-    names = "、".join(form.asked.names) or "____________________________________________"
+    # Signed already: the form is printed again for items that are still to be added, which the desk writes in by hand.
+    blank = "____________________________________________" if not form.asked.names else "____________________"
+    names = "、".join((*form.asked.names, blank) if form.asked.given or not form.asked.names else form.asked.names)
     rows = faces.wrap(clean(names), right - left - 30 * MM, 10.5)
     height = (14 + 6 * len(rows)) * MM
     paper.box(left, top, right - left, height, fill=TEAL_SOFT, stroke=TEAL_LINE, radius=1.5 * MM)

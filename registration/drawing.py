@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from exam.kit import audit, ids
@@ -12,7 +13,8 @@ from exam.kit.errors import Refused
 from exam.visits import service as visits
 from exam.visits import tubes
 from exam.visits.facts import TubeCard, TubeEvent, VisitCard, VisitState
-from registration import rules
+from exam.visits.models import TubeLine
+from registration import consents, rules
 
 WAITING = (TubeEvent.PLANNED, TubeEvent.PRINTED)
 
@@ -84,8 +86,28 @@ def collect(db: Session, visit_id: UUID, barcode: str) -> Drawing:
         raise Refused(
             "registration.tube_not_needed", f"“{before.name}”的项目均已拒检或退项,无需采集", "请勿采集该管,并废弃标签", "code"
         )
+    if before is not None and before.state in WAITING:
+        _require_no_withdrawal(db, visit_id, before)
     last = tubes.collect(db, visit_id, barcode)
     return drawing_of(db, visit_id, last, was_taken_before=before is not None and before.state == TubeEvent.COLLECTED)
+
+
+def _require_no_withdrawal(db: Session, visit_id: UUID, tube: TubeCard) -> None:
+    """Refuses a tube for a private item that is still to be done, although the person took the consent back.
+
+    The refusal names no item: the screen can be read from the chairs around.
+    """
+    if not consents.was_withdrawn(db, visit_id):
+        return
+    in_tube = set(db.scalars(select(TubeLine.line_id).where(TubeLine.tube_id == tube.id)))
+    lines = consents.unsigned_lines(db, visit_id)
+    if any(line.id in in_tube and line.state in rules.TO_BE_DONE for line in lines):
+        raise Refused(
+            "registration.consent_withdrawn",
+            f"“{tube.name}”中有隐私项目,受检者已撤回知情同意,不能采集",
+            "请勿采集该管;请受检者到前台将该项目记为拒检,或重新签署知情同意书",
+            "code",
+        )
 
 
 def undo(db: Session, visit_id: UUID, barcode: str, reason: str) -> Drawing:

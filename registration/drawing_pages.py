@@ -35,9 +35,8 @@ def undo(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
 
 
 def _values(db: Session, found: drawing.Drawing | None) -> dict[str, Any]:
-    """What the chair shows; the queue only while no tube of the person in the chair is waiting."""
-    is_busy = found is not None and bool(found.waiting)
-    return {"drawing": found, "reasons": UNDO_REASONS, "queue": None if is_busy else queues.drawing_queue(db)}
+    """What the chair shows; the queue only on the empty chair's own page, so that no scan counts it while the others wait to write."""
+    return {"drawing": found, "reasons": UNDO_REASONS, "queue": queues.drawing_queue(db) if found is None else None}
 
 
 routes = (show_drawing, scan, undo)

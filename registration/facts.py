@@ -245,12 +245,21 @@ class Consent(msgspec.Struct, frozen=True):
 
 
 class ConsentAsked(msgspec.Struct, frozen=True):
-    """What a visit's person has to sign before check-in: the text, the private items it is about, and whether it was signed."""
+    """What a visit's person has to sign: the text, the private items it is about, the consent that stands, and what it lacks.
+
+    `missing` are the private items that no signed paper names: nothing stands, or they were ordered after it was signed.
+    """
 
     text: ConsentText
     names: tuple[str, ...]
     giver: ConsentGiver
     given: Consent | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether a consent stands and names every private item."""
+        return self.given is not None and not self.missing
 
 
 class SlipsPrinted(msgspec.Struct, frozen=True):

@@ -29,7 +29,7 @@ LABELS = {
     "key": "提交标识", "page": "页码", "q": "查询内容", "reason": "原因", "due_on": "延期日期", "amount": "金额", "receipt_no": "收据号",
     "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额",
     "day": "日期", "mode": "交单方式", "consent": "知情同意书版本", "body": "正文", "source": "来源", "asks_everyone": "适用范围",
-    "amount_fen": "金额",
+    "differs": "实退金额不同",
 }  # fmt: skip
 
 
@@ -96,11 +96,12 @@ class PaymentForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RefundForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """That the window gave back the amount that was shown, in fen."""
+    """What the window gave back, in yuan; `differs` where the desk says that it is not the amount that was shown."""
 
-    amount_fen: int
+    amount: Text
     key: Text
     receipt_no: Text = ""
+    differs: Text = ""
 
 
 class GroupsForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +116,12 @@ class SlipsForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Slips to be printed: `kind` for all of a kind, or `kind:subject` for one; at check-in with the signed `consent`."""
 
     slips: tuple[str, ...] = ()
+    consent: int | None = None
+
+
+class SignedForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The version of the consent text that was ticked as signed."""
+
     consent: int | None = None
 
 

@@ -59,6 +59,15 @@ class RefundLine(msgspec.Struct, frozen=True):
     amount_fen: int
 
 
+class RefundPage(msgspec.Struct, frozen=True):
+    """One page of those who are owed money: which page of how many, and how many persons in all."""
+
+    rows: tuple[RefundLine, ...]
+    page: int
+    pages: int
+    total: int
+
+
 def _is_open_tube() -> ColumnElement[bool]:
     """A tube that nobody took and somebody needs: the mirror in SQL of what the chair shows as waiting (a test compares)."""
     undone = aliased(TubeFact)
@@ -120,10 +129,14 @@ def sheets_out(db: Session, tab: SheetTab, page: int = 1) -> SheetList:
     return SheetList(tab, listed, dict(zip(SheetTab, counts, strict=True)))
 
 
-def refunds(db: Session) -> tuple[tuple[RefundLine, ...], int]:
-    """The first visits whose persons are owed money, and how many there are; two statements, one when there is none."""
-    due, total = billing.refunds_due(db, MOST_REFUNDS)
-    if not due:
-        return (), 0
+def refunds(db: Session, page: int = 1, size: int = board.PAGE_SIZE) -> RefundPage:
+    """One page of the visits whose persons are owed money, the latest first; three statements, one when there is none."""
+    total = billing.refunds_due_count(db)
+    pages = max(-(-total // size), 1)
+    page = min(max(page, 1), pages)
+    if not total:
+        return RefundPage((), page, pages, total)
+    due = billing.refunds_due(db, size, (page - 1) * size)
     cards = {card.id: card for card in visits.cards(db, [each.visit_id for each in due])}
-    return tuple(RefundLine(cards[each.visit_id], each.amount_fen) for each in due if each.visit_id in cards), total
+    rows = tuple(RefundLine(cards[each.visit_id], each.amount_fen) for each in due if each.visit_id in cards)
+    return RefundPage(rows, page, pages, total)

@@ -25,6 +25,17 @@ IN_HAND = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, L
 GONE = frozenset({LineState.REMOVED, LineState.REFUSED})
 """States of lines that will not be examined."""
 
+TO_BE_DONE = frozenset({LineState.PENDING, LineState.POSTPONED})
+"""States of lines of which nothing was done yet, now or later."""
+
+ORDER_OPEN = frozenset(
+    {
+        VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN, VisitState.IN_EXAM, VisitState.SHEET_RETURNED,
+        VisitState.SECTIONS_DONE,
+    }
+)  # fmt: skip
+"""States in which lines may still be added, refused or taken off (T6-T9)."""
+
 CONSENTING_AGE = 14
 """Younger than this, the guardian consents, in years; source: PIPL art. 31."""
 MOST_CONSENT_LETTERS = 4000

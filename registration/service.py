@@ -246,11 +246,14 @@ def pay(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
     return billing.pay_at_window(db, visit_id, amount_fen, receipt_no)
 
 
-def refund_once(db: Session, key: str, visit_id: UUID, amount_fen: int, receipt_no: str) -> UUID:
-    """Records what the window gave back (T18); the same form sent twice records one refund."""
+def refund_once(db: Session, key: str, visit_id: UUID, amount_fen: int, receipt_no: str, *, may_differ: bool = False) -> UUID:
+    """Records what the window gave back (T18); the same form sent twice records one refund.
+
+    `may_differ` where somebody looked at the amount and knows that it is not what is owed.
+    """
     return idempotency.once(
         db, key, ("refund", visit_id, amount_fen, receipt_no), UUID,
-        lambda: billing.refund_at_window(db, visit_id, amount_fen, receipt_no),
+        lambda: billing.refund_at_window(db, visit_id, amount_fen, receipt_no, may_differ=may_differ),
     )  # fmt: skip
 
 
@@ -264,13 +267,20 @@ def pay_once(db: Session, key: str, visit_id: UUID, amount_fen: int, receipt_no:
 # --- changing the order ------------------------------------------------------------------------------------------------
 
 
-def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID, ...]:
-    """Adds groups during the visit (T6); once checked in their tubes are planned at once. A returned sheet is open again."""
+def add_groups(
+    db: Session, visit_id: UUID, codes: Sequence[str], consent: int | None = None, channel: str = "desk"
+) -> tuple[UUID, ...]:
+    """Adds groups during the visit (T6); once checked in their tubes are planned at once. A returned sheet is open again.
+
+    `consent` is the version of the text that was signed for the private ones among them.
+    """
     if not codes:
         raise Refused("registration.nothing_chosen", "没有选择要增加的项目", "请先勾选项目", "groups")
     added = orders.add_groups(db, visit_id, tuple(dict.fromkeys(codes)))
+    if consent is not None:  # only now, because a signature stands for what was ordered before it
+        consents.give(db, visit_id, consent, channel)
     _after_reopening(db, visit_id)
-    _prepare_if_arrived(db, visit_id)
+    _prepare_if_arrived(db, visit_id, added, "在“增加项目”列表下方勾选“已阅读并签署”,再加入体检单")
     return added
 
 
@@ -304,13 +314,13 @@ def resume_line(db: Session, visit_id: UUID, line_id: UUID, reason: str = "恢�
     """
     orders.resume(db, visit_id, line_id, reason)
     _after_reopening(db, visit_id)
-    _prepare_if_arrived(db, visit_id)
+    _prepare_if_arrived(db, visit_id, (line_id,), "在体检单的“知情同意书”一栏勾选并登记,再恢复项目")
 
 
-def _prepare_if_arrived(db: Session, visit_id: UUID) -> None:
-    """Whoever has arrived gets the tubes of new lines at once, and must have consented to the private ones (T6)."""
+def _prepare_if_arrived(db: Session, visit_id: UUID, line_ids: Sequence[UUID], where: str) -> None:
+    """Whoever has arrived gets the tubes of new lines at once, and must have consented to the private ones of them (T6)."""
     if visits.card(db, visit_id).checked_in_at is not None:
-        consents.require(db, visit_id)
+        consents.require_for(db, visit_id, line_ids, where)
         tubes.plan(db, visit_id)
 
 
@@ -346,15 +356,24 @@ def return_sheet(db: Session, visit_id: UUID, choices: Sequence[OpenLineChoice] 
     return len(still_open)
 
 
-def undo_return(db: Session, visit_id: UUID, reason: str) -> None:
-    """Gives the sheet back (反交单): what the return refused by itself is open again; what a person refused stays so."""
+def undo_return(db: Session, visit_id: UUID, reason: str) -> int:
+    """Gives the sheet back (反交单): what the return refused by itself is open again; what a person refused stays so.
+
+    A private line for which no consent stands stays refused too; returns how many of those.
+    """
     reason = rules.require_reason(reason, "撤销交单")
     visit = visits.get_row(db, visit_id, lock=True)
     visits.undo(db, visit_id, Milestone.SHEET_RETURNED, reason)
-    for line in orders.lines(db, visit_id):
-        if line.state == LineState.REFUSED and line.reason == AUTO_REFUSAL_REASON:
-            orders.resume(db, visit_id, line.id, reason)
+    unsigned = {line.id for line in consents.unsigned_lines(db, visit_id)}
+    refused = [
+        line.id for line in orders.lines(db, visit_id)
+        if line.state == LineState.REFUSED and line.reason == AUTO_REFUSAL_REASON
+    ]  # fmt: skip
+    for line_id in refused:
+        if line_id not in unsigned:
+            orders.resume(db, visit_id, line_id, reason)
     audit.note(db, "registration.undo_return", subject=f"visit:{visit.visit_no}", reason=reason)
+    return sum(line_id in unsigned for line_id in refused)
 
 
 def visit_of(db: Session, visit_no: str) -> Visit:

@@ -16,9 +16,9 @@ from exam.people.facts import Person
 from exam.staff.models import Staff
 from exam.visits import orders, tubes
 from exam.visits import service as visits
-from exam.visits.facts import LineState, Milestone, OrderLine, TubeCard, VisitCard, VisitState
+from exam.visits.facts import LineState, Milestone, OrderLine, TubeCard, VisitCard
 from exam.visits.models import VisitMilestone
-from registration import consents, printing, service
+from registration import consents, printing, rules, service
 from registration.facts import ConsentAsked, Printable
 
 MILESTONE_NAMES = {
@@ -35,13 +35,6 @@ MILESTONE_NAMES = {
     Milestone.DELIVERED: "报告领取",
     Milestone.CANCELLED: "取消登记",
 }
-
-ORDER_OPEN = frozenset(
-    {
-        VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN, VisitState.IN_EXAM, VisitState.SHEET_RETURNED,
-        VisitState.SECTIONS_DONE,
-    }
-)  # fmt: skip
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -79,7 +72,7 @@ class VisitSheet(msgspec.Struct, frozen=True):
     @property
     def is_order_open(self) -> bool:
         """Whether lines may still be added, refused or taken off."""
-        return self.card.state in ORDER_OPEN
+        return self.card.state in rules.ORDER_OPEN
 
     @property
     def active(self) -> tuple[OrderLine, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from billing import service as billing
 from exam.kit import audit, web
-from exam.kit.errors import NotFound
+from exam.kit.errors import NotFound, Refused
 from exam.kit.house import house_of
 from exam.kit.money import fen_from_yuan, yuan
 from exam.visits import orders
@@ -25,6 +25,7 @@ from registration.forms import (
     PaymentForm,
     ReasonForm,
     RefundForm,
+    SignedForm,
     SlipsForm,
     read,
 )
@@ -164,8 +165,11 @@ def undo_payment(request: AnyRequest, db: web.Db, visit_no: FromPath[str], payme
 def refund(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Records that the window gave the money back, once however often the form is sent."""
     form = read(data, RefundForm)
-    service.refund_once(db, form.key, service.visit_of(db, visit_no).id, form.amount_fen, form.receipt_no)
-    return web.back_to(db, address_of(visit_no), toast=f"已登记退费 {yuan(form.amount_fen)} 元")
+    visit, amount_fen = service.visit_of(db, visit_no), fen_from_yuan(form.amount)
+    service.refund_once(db, form.key, visit.id, amount_fen, form.receipt_no, may_differ=bool(form.differs))
+    due_fen = billing.amount_due(db, visit.id)
+    left = f";多于应退金额,待缴 {yuan(due_fen)} 元" if due_fen > 0 else f";尚需退费 {yuan(-due_fen)} 元" if due_fen < 0 else ""
+    return web.back_to(db, address_of(visit_no), toast=f"已登记退费 {yuan(amount_fen)} 元{left}")
 
 
 @web.post("/registration/visits/{visit_no:str}/refunds/{refund_id:str}/undo", may="billing.undo_payment")
@@ -176,34 +180,45 @@ def undo_refund(request: AnyRequest, db: web.Db, visit_no: FromPath[str], refund
     return web.back_to(db, address_of(visit_no), toast="已撤销退费登记")
 
 
+# --- consent -----------------------------------------------------------------------------------------------------------
+
+
+@web.post("/registration/visits/{visit_no:str}/consent", may="registration.check_in")
+def give_consent(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
+    """Records the consent that was ticked as signed, at any time of the visit."""
+    form = read(data, SignedForm)
+    if form.consent is None:
+        raise Refused("registration.consent_not_ticked", "未勾选“已阅读并签署”", "请在签字后勾选,再登记", "consent")
+    consents.give(db, service.visit_of(db, visit_no).id, form.consent)
+    return web.back_to(db, address_of(visit_no), toast="已登记知情同意书")
+
+
 @web.post("/registration/visits/{visit_no:str}/withdraw-consent", may="registration.check_in")
 def withdraw_consent(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
-    """Takes the consent back; private items that were not sampled are refused at once."""
+    """Takes the consent back; private items of a visit underway that were not sampled are refused at once."""
     count = consents.withdraw(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text)
-    return web.back_to(db, address_of(visit_no), toast=f"已撤回同意,{count} 项记为拒检" if count else "已撤回同意")
+    return web.back_to(db, address_of(visit_no), toast=f"已撤回同意,{count} 项记为拒检" if count else "已撤回同意,没有项目因此记为拒检")
 
 
 # --- the order ---------------------------------------------------------------------------------------------------------
 
 
-@web.get("/registration/visits/{visit_no:str}/groups", may="registration.change_order")
-def show_groups(request: AnyRequest, db: web.Db, visit_no: FromPath[str], q: FromQuery[str] = "") -> web.Page:
-    """Groups that may be added, with what speaks against each."""
+@web.post("/registration/visits/{visit_no:str}/groups/find", may="registration.change_order", write=False)
+def find_groups(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
+    """Groups that may be added, with what speaks against each. The words travel in the body: a private item stands in no log."""
+    form = read(data, GroupsForm)
     visit = service.visit_of(db, visit_no)
-    found = recognition.groups_for_visit(db, visit.id, q)
+    found = recognition.groups_for_visit(db, visit.id, form.q)
     needs_consent = any(each.is_private and not each.is_ordered and not each.blocked for each in found)
     asked = consents.asked_before_adding(db, visit.id) if needs_consent else None
-    return web.page(db, "registration/_groups.html", found=found, q=q, asked=asked, url=address_of(visit.visit_no))
+    return web.page(db, "registration/_groups.html", found=found, q=form.q, asked=asked, url=address_of(visit.visit_no))
 
 
 @web.post("/registration/visits/{visit_no:str}/groups", may="registration.change_order")
 def add_groups(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Adds the ticked groups."""
     form = read(data, GroupsForm)
-    visit = service.visit_of(db, visit_no)
-    if form.consent is not None:
-        consents.give(db, visit.id, form.consent)
-    service.add_groups(db, visit.id, form.groups)
+    service.add_groups(db, service.visit_of(db, visit_no).id, form.groups, form.consent)
     return web.back_to(db, address_of(visit_no), toast=f"已增加 {len(form.groups)} 项")
 
 
@@ -282,12 +297,13 @@ def undo_check_in(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data
 @web.post("/registration/visits/{visit_no:str}/undo-return", may="registration.undo")
 def undo_return(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Gives the sheet back."""
-    service.undo_return(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text)
-    return web.back_to(db, address_of(visit_no), toast="已撤销交单")
+    count = service.undo_return(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text)
+    left = f";{count} 个隐私项目没有有效的知情同意书,仍为拒检" if count else ""
+    return web.back_to(db, address_of(visit_no), toast=f"已撤销交单{left}")
 
 
 routes = (
-    show_visit, register, check_in, print_slips, show_slips, show_pdf, pay, undo_payment, refund, undo_refund, withdraw_consent,
-    show_groups, add_groups, ask_line, refuse_line, postpone_line, remove_line, resume_line, rebook, cancel, undo_check_in,
+    show_visit, register, check_in, print_slips, show_slips, show_pdf, pay, undo_payment, refund, undo_refund, give_consent,
+    withdraw_consent, find_groups, add_groups, ask_line, refuse_line, postpone_line, remove_line, resume_line, rebook, cancel, undo_check_in,
     undo_return,
 )  # fmt: skip

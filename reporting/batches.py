@@ -11,7 +11,9 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.exc import StaleDataError
 
 from chief_review.facts import ReviewFinalized
 from exam.kit import audit
@@ -23,7 +25,7 @@ from exam.visits import service as visits
 from exam.visits.models import Visit
 from reporting import service
 from reporting.facts import IssueAsked
-from reporting.models import IssueRequest, Setting
+from reporting.models import IssueRequest, ReportFact, Setting
 
 log = logging.getLogger("reporting.batches")
 
@@ -32,6 +34,9 @@ MOST_IN_ROUND = 20
 """How many reports the worker issues before it looks after its other tasks, about two seconds of work."""
 
 WAITING = "waiting"
+
+PASSING = (Stale, StaleDataError, OperationalError, InterfaceError, NoConnectionFree, OSError)
+"""Somebody else wrote this visit, the database was not there or had no connection free, or the disk was in trouble."""
 
 
 class RequestLine(msgspec.Struct, frozen=True):
@@ -136,12 +141,14 @@ def _issue_one(house: House, request: Any) -> None:
         with house.unit(actor) as db:
             if (row := _take(db, request.id)) is None:
                 return
+            _require_untouched(db, row)
             issued = service.record_unchanged(db, prepared)
             _settle(db, row, "done", f"已发布第 {issued.number} 版{missing_text(issued.missing_characters)}")
-    except (Stale, OperationalError, InterfaceError, TimeoutError) as passing:
-        # Somebody else wrote this visit, or the database was not there: the request waits, and the next round draws anew.
+    except PASSING as passing:
+        # The request waits, and the next round draws anew.
         log.info("a report waits for the next round: %s", type(passing).__name__)
     except Refused as refused:
+        log.warning("a report was refused: %s", refused.code)
         _refuse(house, request, f"{refused.text}。{refused.hint}")
     except Exception as error:
         # One report that cannot be drawn must not keep all later ones from being issued.
@@ -159,6 +166,14 @@ def _take(db: Session, request_id: UUID) -> IssueRequest | None:
     """The request's row, held until the unit ends; None when another worker has dealt with it."""
     wanted = select(IssueRequest).where(IssueRequest.id == request_id, IssueRequest.state == WAITING)
     return db.scalar(wanted.with_for_update())
+
+
+def _require_untouched(db: Session, request: IssueRequest) -> None:
+    """Refuses a request that the visit's report has overtaken: what was recalled since is not issued again by an old wish."""
+    visits.get_row(db, request.visit_id, lock=True)
+    later = select(ReportFact.id).where(ReportFact.visit_id == request.visit_id, ReportFact.at > request.asked_at)
+    if db.scalar(later.limit(1)) is not None:
+        raise Refused("reporting.overtaken", "申请之后报告已发布或撤回", "请重新申请")
 
 
 def _settle(db: Session, row: IssueRequest, state: str, text: str) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
+from exam.kit.durable import sync
 from exam.kit.errors import Refused
 
 KEY_BITS = 2048
@@ -68,14 +69,14 @@ def make_demo_authority(folder: Path, centre_name: str, now: datetime, years: in
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _write_all(demo_authority(making), centre_name, now, years)
-        _sync_folder(making)
+        sync(making)
         try:
             making.rename(folder)  # takes the place of nothing or of an empty folder, never of files
         except OSError:
             if not places.is_complete():  # otherwise another process was quicker: its authority holds
                 _refuse_occupied(folder)
                 raise
-        _sync_folder(folder.parent)
+        sync(folder.parent)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return places
@@ -170,11 +171,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from exam.kit.durable import sync
 from exam.kit.errors import Refused
 from exam.kit.house import House
 
@@ -64,7 +65,7 @@ class Store:
         finally:
             making.unlink(missing_ok=True)
         for folder in (path.parent, path.parent.parent, self.folder, self.folder.parent):
-            _sync(folder)
+            sync(folder)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -102,11 +103,3 @@ def store_of(house: House) -> Store:
     if not isinstance(store, Store):
         store = house.cache["reporting.store"] = Store(house)
     return store
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

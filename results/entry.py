@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -336,7 +336,8 @@ def receive(
         _confirm_whole_lines(db, visit_id, department)
     if signed_by and not is_signed and readings and not rules.missing_items(desk.sheet, readings):
         _verify(db, desk, signed_by)
-    return desk.result()
+    # Read anew: a review that heard of the correction may have unlocked the record meanwhile.
+    return queries.department_result(db, visit_id, department)
 
 
 def _confirm_whole_lines(db: Session, visit_id: UUID, department: str) -> None:
@@ -367,11 +368,12 @@ def _move_all(db: Session, visit_id: UUID, action: str, only: RecordState) -> No
             _save_record(db, record)
 
 
-def open_record(db: Session, visit_id: UUID, site: str, department: str) -> None:
-    """Opens the empty record of a department."""
-    db.add(
-        Record(
-            id=house_of(db).ids.new(), visit_id=visit_id, site=site, department=department, state=RecordState.OPEN.value, version=0,
-            version_id=None, values_id=None, summary="", doctor_id=None, doctor="", verified_at=None, ver=1,
-        )
-    )  # fmt: skip
+def open_empty(db: Session, visit_id: UUID, site: str, departments: Iterable[str]) -> None:
+    """Opens the empty records of departments."""
+    rows = [
+        {"id": house_of(db).ids.new(), "visit_id": visit_id, "site": site, "department": department,
+         "state": RecordState.OPEN.value, "version": 0, "version_id": None, "values_id": None, "summary": "", "doctor_id": None,
+         "doctor": "", "verified_at": None, "ver": 1}
+        for department in departments
+    ]  # fmt: skip
+    insert_rows(db, Record, rows)

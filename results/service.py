@@ -15,7 +15,7 @@ from results.entry import (
     enter,
     finish,
     lock,
-    open_record,
+    open_empty,
     receive,
     reopen,
     reopen_for_new_lines,
@@ -72,9 +72,7 @@ def open_records(db: Session, visit_id: UUID) -> None:
         line.department: None for line in orders.lines(db, visit_id)
         if not line.service_only and line.state != LineState.REMOVED and line.department not in present
     }  # fmt: skip
-    for department in wanted:
-        open_record(db, visit_id, site, department)
-    db.flush()
+    open_empty(db, visit_id, site, wanted)
 
 
 def on_milestone_reached(db: Session, event: MilestoneReached) -> None:

@@ -20,7 +20,7 @@ import msgspec
 from sqlalchemy import BigInteger, Index, Table, Text, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exam.kit.db import Model, canonical, row_digest
+from exam.kit.db import Model, canonical, in_order, row_digest
 from exam.kit.durable import sync
 from exam.kit.prepared import PreparedStatement
 
@@ -28,7 +28,10 @@ WRITERS = 8
 GENESIS = b"\x00" * 32
 
 CLOCK_STEP = timedelta(minutes=1)
-"""How far a clock may be set back (by NTP, or between two servers) without `exam verify` naming it. No edit hides in it."""
+"""How far a clock may be set back (by NTP, or between two servers) without `exam verify` naming it. No edit hides in it.
+
+Where one row is changed by two chains (PostgreSQL only), it is `CLOCK_DOUBT` that counts.
+"""
 
 CLOCK_DOUBT = timedelta(seconds=5)
 """How far the times of two chains (PostgreSQL only) may be wrong against each other when they order the changes of one row."""
@@ -103,7 +106,7 @@ def read(db: Session, act: str, subject: str, reason: str = "") -> None:
 
 def chain_hash(head: bytes, values: dict[str, Any]) -> bytes:
     """The hash of a row: SHA-256 over the hash before it and all its columns in order."""
-    return hashlib.sha256(head + msgspec.json.encode([canonical(values[key]) for key in _COLUMNS])).digest()
+    return hashlib.sha256(head + msgspec.json.encode(in_order(values, _COLUMNS))).digest()
 
 
 def append(db: Session, entries: list[Entry]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ async def route_must_declare_may(connection: ASGIConnection[Any, Any, Any, Any],
         raise Forbidden("auth.undeclared", "该功能未开放", "请联系系统管理员")
 
 
+@lru_cache(maxsize=4096)
 def csrf_token(key: bytes, session_id: bytes) -> str:
     """The token that this session's own pages carry; another session's does not fit."""
     return hmac.new(key, b"csrf:" + session_id, hashlib.sha256).hexdigest()

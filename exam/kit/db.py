@@ -105,11 +105,14 @@ def _names_of(table: Table) -> tuple[str, ...]:
     return tuple(column.key for column in table.columns)
 
 
+def in_order(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    """The values of these columns as a digest takes them. The encoder writes an id as `canonical` would, only faster."""
+    return [value if type(value) in _PLAIN else canonical(value) for value in map(values.get, names)]
+
+
 def row_digest(table: Table, values: dict[str, Any]) -> str:
     """64 bits of SHA-256 over all columns of a row, in column order."""
-    # An id is written by the encoder as `canonical` would write it, only faster.
-    ordered = [value if type(value) in _PLAIN else canonical(value) for value in map(values.get, _names_of(table))]
-    return hashlib.sha256(msgspec.json.encode(ordered)).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(in_order(values, _names_of(table)))).hexdigest()[:16]
 
 
 def row_key(row: Mapping[str, Any], keys: Sequence[str]) -> str:

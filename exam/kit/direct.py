@@ -19,6 +19,9 @@ class DirectReads:
     def begin(self) -> DirectRead:
         """A read transaction: one snapshot for everything that one request reads."""
         kept: Any = getattr(self._kept, "connection", None)
+        if kept is not None and kept.driver_connection.in_transaction:
+            kept.invalidate()  # a request before this one could not end its transaction: nothing may be read in that old state
+            kept = None
         if kept is None:
             kept = self._kept.connection = self._house.engine.raw_connection()
         return DirectRead(self._house, kept.driver_connection)
@@ -37,12 +40,12 @@ class DirectRead:
         self.driver = driver
         self._is_begun = False
 
-    def cursor(self) -> Any:
-        """A cursor of the driver, inside the transaction."""
+    def begun(self) -> Any:
+        """The driver's connection, inside the transaction."""
         if not self._is_begun:
             self.driver.execute("BEGIN").close()
             self._is_begun = True
-        return self.driver.cursor()
+        return self.driver
 
     def rollback(self) -> None:
         """Ends the transaction."""

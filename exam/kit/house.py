@@ -16,6 +16,8 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import Engine, Table, event, inspect
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from exam.kit import audit
@@ -67,7 +69,7 @@ class GroupWrite(msgspec.Struct, frozen=True):
     touches: list[Callable[[Session], None]]
 
 
-PACE_SECONDS = 0.004
+PACE_SECONDS = 0.005
 """Commits of reads' audits follow each other at this distance: one costs nearly as much for one entry as for twenty, so under
 load many small ones took half of the processor. A read that comes alone does not wait."""
 
@@ -111,7 +113,7 @@ class GroupWriter:
                 batch.append(self._queue.get())
             error = self._commit([work for work, _ in batch])
             not_before = time.monotonic() + PACE_SECONDS
-            if error is not None and len(batch) > 1:
+            if error is not None and len(batch) > 1 and not isinstance(error, _OF_THE_WHOLE_DATABASE):
                 # What one of them cannot have stored must not fail its neighbours.
                 for work, waiter in batch:
                     _tell([waiter], self._commit([work]))
@@ -131,6 +133,9 @@ class GroupWriter:
 
 
 Waiter = Future[None] | asyncio.Future[None]
+
+_OF_THE_WHOLE_DATABASE = (OperationalError, InterfaceError, TimeoutError, PoolTimeout, Refused)
+"""What meets every entry alike: to try them one by one would only make them wait in line."""
 
 
 def _tell(waiters: list[Waiter], error: BaseException | None) -> None:

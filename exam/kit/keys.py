@@ -57,8 +57,16 @@ def _make(path: Path, random: Randomness) -> None:
         file.write(random.token_bytes(KEY_BYTES).hex() + "\n")
         file.flush()
         os.fsync(file.fileno())
-    path.hardlink_to(spare)  # unlike a renaming, this refuses to replace a key
-    spare.unlink()
+    try:
+        path.hardlink_to(spare)  # unlike a renaming, this refuses to replace a key
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise Refused(
+            "keys.no_links", f"密钥目录所在的文件系统不支持安全写入({error.strerror})", "请把密钥目录放在本机磁盘上(ext4、xfs 等)"
+        ) from error
+    finally:
+        spare.unlink()
     sync(path.parent)
 
 

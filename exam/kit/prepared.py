@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.exc import DBAPIError
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from exam.kit.direct import DirectRead
 
+T = TypeVar("T")
 Processor = Callable[[Any], Any] | None
 
 
@@ -69,6 +70,8 @@ def _compiled(statement: Any, dialect: Dialect) -> tuple[Any, frozenset[str]]:
     Some literals SQLAlchemy puts into the text only when it executes; here they are put in once.
     """
     compiled: Any = statement.compile(dialect=dialect)
+    if compiled.post_compile_params - compiled.literal_execute_params:
+        raise TypeError("a prepared statement has a fixed text: no IN with a list")
     required = frozenset(name for name, bind in compiled.binds.items() if bind.required)
     if compiled.literal_execute_params:
         filled = statement.params(dict.fromkeys(required))
@@ -81,7 +84,7 @@ def _result_columns(compiled: Any) -> list[tuple[str, Any]]:
 
 
 class PreparedStatement:
-    """One Core statement with named parameters (`bindparam`). It does not flush: no mapped row may wait to be written."""
+    """One Core statement with named parameters (`bindparam`), without a list for IN. What the session holds is written first."""
 
     def __init__(self, statement: Executable) -> None:
         self._statement = statement
@@ -89,75 +92,67 @@ class PreparedStatement:
 
     def all(self, db: Session | DirectRead, **values: Any) -> list[Any]:
         """Every row, as named tuples."""
-        plan, cursor = self._begin(db)
-        try:
-            _run(db, plan, cursor.execute, plan.values(values))
+
+        def work(plan: _Plan, cursor: Any) -> list[Any]:
+            cursor.execute(plan.text, plan.values(values))
             return plan.read(cursor.fetchall())
-        finally:
-            cursor.close()
+
+        return self._do(db, work)
 
     def first(self, db: Session | DirectRead, **values: Any) -> Any | None:
         """The first row, or None."""
-        plan, cursor = self._begin(db)
-        try:
-            _run(db, plan, cursor.execute, plan.values(values))
+
+        def work(plan: _Plan, cursor: Any) -> Any | None:
+            cursor.execute(plan.text, plan.values(values))
             row = cursor.fetchone()
             return None if row is None else plan.read([row])[0]
-        finally:
-            cursor.close()
 
-    def run(self, db: Session | DirectRead, **values: Any) -> int:
+        return self._do(db, work)
+
+    def run(self, db: Session, **values: Any) -> int:
         """Changes rows; returns how many."""
-        plan, cursor = self._begin(db)
-        try:
-            _run(db, plan, cursor.execute, plan.values(values))
+
+        def work(plan: _Plan, cursor: Any) -> int:
+            cursor.execute(plan.text, plan.values(values))
             return int(cursor.rowcount)
-        finally:
-            cursor.close()
 
-    def run_many(self, db: Session | DirectRead, rows: Sequence[Mapping[str, Any]]) -> None:
+        return self._do(db, work)
+
+    def run_many(self, db: Session, rows: Sequence[Mapping[str, Any]]) -> None:
         """Runs once for each row, in one round trip where the driver can."""
-        plan, cursor = self._begin(db)
-        try:
-            if len(rows) == 1:
-                _run(db, plan, cursor.execute, plan.values(rows[0]))
-            else:
-                _run(db, plan, cursor.executemany, [plan.values(row) for row in rows])
-        finally:
-            cursor.close()
 
-    def _begin(self, db: Session | DirectRead) -> tuple[_Plan, Any]:
-        dialect: Dialect
-        engine: Any
+        def work(plan: _Plan, cursor: Any) -> None:
+            if len(rows) == 1:
+                cursor.execute(plan.text, plan.values(rows[0]))
+            else:
+                cursor.executemany(plan.text, [plan.values(row) for row in rows])
+
+        self._do(db, work)
+
+    def _do(self, db: Session | DirectRead, work: Callable[[_Plan, Any], T]) -> T:
         if isinstance(db, DirectRead):
-            engine, dialect, cursor = db.engine, db.engine.dialect, db.cursor()
+            connection, engine = None, db.engine
         else:
             if db.new or db.dirty or db.deleted:
                 db.flush()
             connection = db.connection()
-            driver: Any = connection.connection.driver_connection
-            engine, dialect, cursor = connection.engine, connection.dialect, driver.cursor()
+            engine = connection.engine
+        dialect: Any = engine.dialect
         plan = self._plans.get(dialect.name)
         if plan is None:
             plan = self._plans[dialect.name] = _Plan(self._statement, dialect)
-        for listener in engine.dispatch.before_cursor_execute:  # whoever counts statements hears of these as well
-            listener(None, cursor, plan.text, (), None, False)
-        return plan, cursor
-
-
-def _run(db: Session | DirectRead, plan: _Plan, execute: Callable[[str, Any], Any], values: Any) -> None:
-    """Runs on the driver; its errors come as SQLAlchemy's, which the rest of the house knows, without any value."""
-    try:
-        execute(plan.text, values)
-    except Exception as error:
-        connection: Any = None if isinstance(db, DirectRead) else db.connection()
-        dialect: Any = db.engine.dialect if isinstance(db, DirectRead) else connection.dialect
-        if not isinstance(error, dialect.dbapi.Error):
-            raise
-        is_gone = connection is not None and dialect.is_disconnect(error, connection.connection.driver_connection, None)
-        if is_gone:
-            connection.invalidate(error)  # the pool must not hand it out again
-        told = DBAPIError.instance(
-            plan.text, None, error, dialect.dbapi.Error, hide_parameters=True, connection_invalidated=is_gone, dialect=dialect
-        )
-        raise told from error
+        try:
+            driver: Any = db.begun() if isinstance(db, DirectRead) else connection.connection.driver_connection  # type: ignore[union-attr]
+            cursor = driver.cursor()
+            try:
+                for listener in engine.dispatch.before_cursor_execute:  # whoever counts statements hears of these as well
+                    listener(None, cursor, plan.text, (), None, False)
+                return work(plan, cursor)
+            finally:
+                cursor.close()
+        except dialect.dbapi.Error as error:
+            if connection is not None:
+                # SQLAlchemy's own way with it: the rest of the house knows what it raises, and when the server went away, it
+                # empties the pool of connections that are as dead as this one.
+                connection._handle_dbapi_exception(error, plan.text, None, None, None)
+            raise DBAPIError.instance(plan.text, None, error, dialect.dbapi.Error, hide_parameters=True) from error

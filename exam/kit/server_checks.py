@@ -57,7 +57,7 @@ def require_safe_server(url: str) -> None:
     try:
         with psycopg.connect(address, client_encoding="utf8", connect_timeout=10) as connection:
             settings: dict[str, str] = dict(connection.execute(_SETTINGS).fetchall())
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:  # also an option of the address that the driver does not know
         raise Refused("server.unreachable", f"PostgreSQL does not answer: {error}", "\nSee docs/install.md") from None
     if problems := problems_of(settings):
         raise Refused("server.unsafe", "PostgreSQL is not safe to run on:\n  " + "\n  ".join(problems), "\nSee docs/install.md")

@@ -69,14 +69,16 @@ class OrganizationFound(msgspec.Struct):
 
 
 @web.get("/people", may="people.read")
-def show_people(request: AnyRequest, db: web.Db, q: FromQuery[str] = "") -> web.Page:
-    """Files by whole number or phone, last four, name or pinyin by prefix; nothing is listed unasked."""
-    return _found(db, q)
+def show_people(request: AnyRequest, db: web.Db) -> web.Page:
+    """The search form; nothing is listed unasked."""
+    return _found(db, "")
 
 
 @web.post("/people", may="people.read", write=False)
 def find_people(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
-    """As `show_people`, with the words in the body: a typed document number stands in no address and no log."""
+    """Files by whole number or phone, last four, name or pinyin by prefix. The words are in the body: a typed document number
+    stands in no address and no log.
+    """
     return _found(db, str(data.get("q", "")))
 
 

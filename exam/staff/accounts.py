@@ -236,8 +236,8 @@ def find(db: Session, text: str = "", *, status: str = "", kind: str = "", page:
 
 
 def _newest_reason() -> ScalarSelect[str]:
-    changes = select(AccountChange.reason).where(AccountChange.staff_id == Staff.id).correlate(Staff)
-    return changes.order_by(AccountChange.changed_at.desc(), AccountChange.id.desc()).limit(1).scalar_subquery()
+    closings = select(AccountChange.reason).where(AccountChange.staff_id == Staff.id, AccountChange.reason != "")
+    return closings.correlate(Staff).order_by(AccountChange.id.desc()).limit(1).scalar_subquery()
 
 
 def account(db: Session, staff_id: UUID) -> Account:
@@ -252,7 +252,9 @@ def _accounts(db: Session, rows: Sequence[Staff]) -> list[Account]:
         grants.setdefault(grant.staff_id, []).append((grant.id, grant.role, grant.site, grant.department))
     now = house_of(db).clock.now()
     disabled = [row.id for row in rows if not row.active]
-    told = select(AccountChange).where(AccountChange.staff_id.in_(disabled)).order_by(AccountChange.changed_at, AccountChange.id)
+    # In the order of their ids, which a clock that is set back does not turn round; an opening has no reason.
+    told = select(AccountChange).where(AccountChange.staff_id.in_(disabled), AccountChange.reason != "")
+    told = told.order_by(AccountChange.id)
     closed = {change.staff_id: change for change in db.scalars(told)} if disabled else {}
     return [
         Account(
@@ -280,21 +282,43 @@ def names(db: Session, ids: Sequence[UUID | None]) -> dict[UUID, tuple[str, str]
 
 
 def load_roles(db: Session, modules: Modules) -> None:
-    """Brings the roles that the modules propose into the database; a role that is there already is left as it is."""
-    present = set(db.scalars(select(Role.code)))
+    """Brings the roles that the modules propose into the database.
+
+    A role that is there already is the hospital's: it is given only permissions that are new to this database, which no role
+    ever held. So an upgrade's new work can be done by somebody, and what was taken away stays away.
+    """
+    present = {role.code: role for role in db.scalars(select(Role))}
     proposed: dict[str, tuple[str, list[str]]] = {}
     for module in modules.all:
         for code, (name, permissions) in module.roles.items():
             proposed.setdefault(code, (name, []))[1].extend(permissions)
+    new = _never_held(db, {each for code in present if code in proposed for each in proposed[code][1]})
+    told = []
     for code, (name, several) in proposed.items():
-        if code in present:
-            continue
-        db.add(Role(code=code, name=name, ver=1))
-        db.flush()
-        for permission in dict.fromkeys(several):
-            if permission not in modules.permissions:
-                raise RuntimeError(f"role {code!r} names the unknown permission {permission!r}")
-            db.add(RolePermission(role=code, permission=permission))
+        wanted = [each for each in dict.fromkeys(several) if code not in present or each in new]
+        unknown = [each for each in wanted if each not in modules.permissions]
+        if unknown:
+            raise RuntimeError(f"role {code!r} names the unknown permission {unknown[0]!r}")
+        if code not in present:
+            db.add(Role(code=code, name=name, ver=1))
+            db.flush()
+        elif wanted:
+            flag_modified(present[code], "name")  # the version counts for the permissions too
+            told.append(f"{code}: {', '.join(wanted)}")
+        db.add_all(RolePermission(role=code, permission=each) for each in wanted)
+    if told:
+        audit.note(db, "staff.new_permissions", reason="; ".join(told))
+
+
+def _never_held(db: Session, permissions: set[str]) -> set[str]:
+    """Those of `permissions` that no role holds or ever held. The audit tells: it lists every row that was ever written."""
+    left = permissions - set(db.scalars(select(RolePermission.permission)))
+    if left:
+        start = f"{RolePermission.__tablename__} "
+        for rows in db.scalars(select(audit.Audit.rows).where(audit.Audit.rows.contains(start, autoescape=True))):
+            # Each line is `table role/permission digest`.
+            left -= {line.split(" ")[1].partition("/")[2] for line in rows.splitlines() if line.startswith(start)}
+    return left
 
 
 def roles(db: Session) -> list[tuple[str, str, frozenset[str]]]:

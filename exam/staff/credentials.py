@@ -127,8 +127,8 @@ def mark_used(db: Session, staff: Staff) -> None:
 
 def _closed(db: Session, staff: Staff) -> str:
     """Why an account is disabled, in words for its owner, who has just proved to be that."""
-    newest = AccountChange.changed_at.desc(), AccountChange.id.desc()
-    reason = db.scalar(select(AccountChange.reason).where(AccountChange.staff_id == staff.id).order_by(*newest).limit(1))
+    closings = select(AccountChange.reason).where(AccountChange.staff_id == staff.id, AccountChange.reason != "")
+    reason = db.scalar(closings.order_by(AccountChange.id.desc()).limit(1))
     if reason == rules.Closed.UNUSED:
         days = password_profile(db.info["house"]).unused_days
         return f"该账号连续 {days} 天未登录,已自动停用" if days else "该账号长期未登录,已自动停用"

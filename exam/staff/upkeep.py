@@ -33,7 +33,8 @@ def disable_unused(house: House) -> None:
     """Disables the accounts that nobody signed in to for the policy's time (AC-02).
 
     Each account is a unit of work of its own. The last active administrator of a kind stays, so that a centre that was
-    closed for long can be opened again from within.
+    closed for long can be opened again from within. Where nobody at all signed in for that time, the centre was closed or the
+    clock is wrong: then nobody is disabled.
     """
     days = password_profile(house).unused_days
     if days is None:
@@ -47,6 +48,9 @@ def disable_unused(house: House) -> None:
         .limit(MOST_DISABLED)
     )
     with house.unit(system_actor(house.site), write=False) as db:
+        newest = db.scalar(select(func.max(AccountUse.used_at)))
+        if newest is None or newest <= before:
+            return
         found = db.execute(unused).all()
     for staff_id, site in found:
         with house.unit(system_actor(site)) as db:

@@ -186,4 +186,6 @@ class LineBoard(Model):
     __table_args__ = (
         Index("ix_exam_line_board_work", "site", "department", "exam_on", "state"),
         Index("ix_exam_line_board_due", "site", "state", "due_on"),
+        Index("ix_exam_line_board_day", "site", "exam_on"),
+        Index("ix_exam_line_board_underway", "site", "state", "exam_on"),
     )

@@ -181,6 +181,7 @@ def lock(db: Session, visit_id: UUID) -> None:
     # A unit that writes holds the whole of an embedded database from its first statement.
     if not house_of(db).is_sqlite and _LOCK.first(db, of_visit=visit_id, of_site=actor_of(db).site) is None:
         raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
+    db.flush()  # what this unit itself changed must not be forgotten with what it had read
     _forget_what_was_read_before(db, visit_id)
 
 

@@ -12,11 +12,11 @@ from reporting import batches
 PAGES: dict[str, tuple[str, ...]] = {
     "": ("/sign-in",),
     "lin": (
-        "/", "/registration", "/registration/today", "/registration/today?tile=to_pay", "/registration/find?q=韦",
-        "/registration/find?q=查无此人", "/registration/bookings", "/registration/bookings?day={today}", "/registration/drawing",
+        "/", "/registration", "/registration/today", "/registration/today?tile=to_pay", "/registration/find", "/registration/refunds",
+        "/registration/bookings", "/registration/bookings?day={today}", "/registration/drawing",
         "/registration/return", "/registration/visits/{booked}", "/registration/visits/{registered}",
         "/registration/visits/{checked_in}", "/registration/visits/{in_exam}", "/registration/visits/{sheet_returned}",
-        "/registration/visits/{published}", "/registration/visits/{checked_in}/slips?slip=guide_sheet:", "/people", "/people?q=韦",
+        "/registration/visits/{published}", "/registration/visits/{checked_in}/slips?slip=guide_sheet:", "/people",
         "/people/{person}", "/organizations", "/staff/password", "/staff/notices", "/reports", "/catalog",
     ),
     "qin": (
@@ -52,7 +52,7 @@ PAGES: dict[str, tuple[str, ...]] = {
 
 FRAGMENTS: dict[str, tuple[str, ...]] = {
     "lin": (
-        "/registration/visits/{registered}/groups?q=肝", "/registration/visits/{registered}/lines/{line}/ask/refuse",
+        "/registration/visits/{registered}/lines/{line}/ask/refuse",
         "/registration/visits/{registered}/lines/{line}/ask/remove", "/registration/visits/{registered}/lines/{line}/ask/postpone",
     ),
     "zhao": ("/reports/{published}/verify/1",),

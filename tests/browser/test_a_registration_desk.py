@@ -89,9 +89,60 @@ def test_tubes_are_drawn_by_scanning_and_one_is_taken_back(screen: Callable[...,
     expect(page.get_by_text("等候采血")).to_have_count(0)
     scan(page, barcodes[-1])
     expect(page.locator(".drawing-count")).to_contain_text("已全部采集")
+    expect(page.locator("[name='code']")).to_be_focused()
+    page.locator(".drawing-next").get_by_role("link", name="等候名单").press("Enter")
     expect(page.locator(f"button[hx-vals*='{other_no}']")).to_be_visible()
     expect(page.locator(f"button[hx-vals*='{visit_no}']")).to_have_count(0)
     expect(page.locator("[name='code']")).to_be_focused()
+    assert window.complaints == []
+
+
+def test_a_signature_is_recorded_where_it_is_missing_and_for_what_is_added(
+    screen: Callable[..., Any], demo_house: tuple[House, str]
+) -> None:
+    house, _ = demo_house
+    visit_no = visit_of(house, 15, "蓝同意")
+    window = screen("lin")
+    page: Page = window.page
+    assert window.open(f"/registration/visits/{visit_no}") == 200
+    page.locator("#group-q").press_sequentially("乙肝五项")
+    page.locator("#groups-found [name='groups'][value='G050']").check()
+    page.get_by_role("button", name="加入体检单").press("Enter")
+    expect(page.locator("#refusal")).to_contain_text("尚未记录受检者签署")
+    page.locator("#add-consent").check()
+    page.get_by_role("button", name="加入体检单").press("Enter")
+    expect(page.locator("#toast")).to_contain_text("已增加 1 项")
+    expect(page.locator(".consent-line")).to_contain_text("已签署")
+    page.get_by_role("button", name="撤回同意").press("Enter")
+    expect(page.locator("dialog[open]")).to_contain_text("立即记为拒检")
+    page.locator("dialog[open]").get_by_role("button", name="确认撤回知情同意").press("Enter")
+    expect(page.locator("#toast")).to_contain_text("1 项记为拒检")
+    row = page.locator("tr", has_text="乙肝五项")
+    row.get_by_role("button", name="恢复").press("Enter")
+    expect(page.locator("#refusal")).to_contain_text("“知情同意书”一栏")
+    page.locator("#sign-consent").check()
+    page.get_by_role("button", name="登记已签署").press("Enter")
+    expect(page.locator("#toast")).to_contain_text("已登记知情同意书")
+    row.get_by_role("button", name="恢复").press("Enter")
+    expect(page.locator("#toast")).to_contain_text("已恢复为待检")
+    expect(row).to_contain_text("待检")
+    assert window.complaints == []
+
+
+def test_another_amount_than_what_is_owed_is_recorded_with_a_warning(
+    screen: Callable[..., Any], demo_house: tuple[House, str]
+) -> None:
+    house, _ = demo_house
+    visit_no = visit_of(house, 16, "农退差")
+    window = screen("lin")
+    page: Page = window.page
+    assert window.open(f"/registration/visits/{visit_no}") == 200
+    page.locator("details.refund-more summary").click()
+    expect(page.locator("details.refund-more .warning-line")).to_contain_text("现应退 ¥0.00")
+    page.locator("#refund-amount").fill("93.12")
+    page.keyboard.press("Enter")
+    expect(page.locator("#toast")).to_contain_text("已登记退费 93.12 元;多于应退金额,待缴 93.12 元")
+    expect(page.locator(".money-line")).to_contain_text("待缴 ¥93.12")
     assert window.complaints == []
 
 

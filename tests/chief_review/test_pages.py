@@ -234,6 +234,11 @@ def test_a_program_reviews_from_queue_to_final_signature(house: House, desk: Des
     he, liang = desk("he"), desk("liang")
     url = f"/api/reviews/{visit_no}"
     assert he.get("/api/reviews").json()["rows"][0]["card"]["visit_no"] == visit_no
+    for name, found in (("韦", [visit_no]), ("黄", [])):
+        rows = he.post("/api/reviews/search", json={"tab": "waiting", "name": name}).json()["rows"]
+        assert [row["card"]["visit_no"] for row in rows] == found
+    assert len(he.get("/api/reviews", params={"name": "黄"}).json()["rows"]) == 1, "words do not belong in an address"
+    assert desk("lin").post("/api/reviews/search", json={}).status_code == 403
     assert he.post(f"{url}/start").json()["version"] == 1
     read = he.get(url).json()
     assert (read["blocks"], read["uncovered"]) == ([], [])

@@ -379,7 +379,7 @@ def test_another_site_finds_nothing_by_any_word(house: House, desk: Sit) -> None
             zhou.post("/registration/find", {"q": word}),
             zhou.post("/api/visits/search", json={"q": word}),
             zhou.post("/people", {"q": word}),
-            zhou.get("/people", params={"q": word}),
+            zhou.post("/api/reviews/search", json={"name": word}),
             zhou.post("/reports", {"q": word}),
             zhou.post("/chief", {"name": word}),
         ]

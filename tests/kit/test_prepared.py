@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, event, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, event, func, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -157,3 +158,27 @@ def test_one_entry_that_cannot_be_stored_does_not_fail_its_neighbours(house: Hou
     with house.unit(system_actor("01"), write=False) as db:
         subjects = db.scalars(select(audit.Audit.subject).where(audit.Audit.act == "results.read_record")).all()
     assert subjects == ["visit:1"] * 8
+
+
+def test_after_a_restart_of_the_server_one_request_fails_and_the_pool_is_whole_again(house: House) -> None:
+    count = PreparedStatement(select(func.count()).select_from(_ORGANIZATION))
+    if house.is_sqlite:
+        with house.unit(None, write=False) as db:
+            assert count.first(db)[0] == 0
+        return
+    with ExitStack() as kept:
+        for _ in range(4):
+            count.first(kept.enter_context(house.unit(None, write=False)))
+    with house.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(
+            text("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        )
+    outcomes = []
+    for _ in range(6):
+        try:
+            with house.unit(None, write=False) as db:
+                outcomes.append(count.first(db)[0])
+        except OperationalError:
+            outcomes.append("gone")
+    assert outcomes.count("gone") <= 1, outcomes
+    assert outcomes[-1] == 0

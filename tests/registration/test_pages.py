@@ -126,6 +126,27 @@ def test_search_words_are_taken_from_the_body_only_also_when_a_page_is_turned(
     assert addresses and not [each for each in addresses if "韦" in each or quote("韦") in each or "q=" in each]
 
 
+def test_a_search_stands_in_no_queue_of_writers_and_a_private_item_in_no_address(
+    desk: Desk, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lin = desk("lin")
+    url = f"/registration/visits/{walk_in(lin)}"
+    assert lin.get(f"{url}/groups", params={"q": "HIV"}).status_code == 405
+    assert f'hx-post="{url}/groups/find"' in lin.get(url).text
+    opened: list[bool | None] = []
+    original = House.session
+
+    def session(self: House, **how: Any) -> Any:
+        opened.append(how.get("write"))
+        return original(self, **how)
+
+    monkeypatch.setattr(House, "session", session)
+    for path, form, shown in (("/registration/find", {"q": "韦小"}, "韦小明"), (f"{url}/groups/find", {"q": "HIV"}, "HIV抗体")):
+        answer = lin.htmx(path, form)
+        assert answer.status_code == 200 and shown in answer.text
+        assert opened[-1] is False, path
+
+
 def test_no_name_goes_into_the_cookie_that_confirms_a_returned_sheet(desk: Desk) -> None:
     lin = desk("lin")
     for number, way in enumerate(("auto", "manual"), 1):
@@ -148,8 +169,8 @@ def test_lines_are_added_refused_resumed_postponed_and_removed(desk: Desk, house
     url = f"/registration/visits/{visit_no}"
     lin.htmx(f"{url}/check-in", {})
     assert (
-        "血型" in lin.get(f"{url}/groups", params={"q": "xuexing"}).text
-        or "血型" in lin.get(f"{url}/groups", params={"q": "xx"}).text
+        "血型" in lin.htmx(f"{url}/groups/find", {"q": "xuexing"}).text
+        or "血型" in lin.htmx(f"{url}/groups/find", {"q": "xx"}).text
     )
     assert lin.htmx(f"{url}/groups", {"groups": "G061"}).status_code == 200
     body = lin.get(f"/api/visits/{visit_no}").json()

@@ -109,7 +109,30 @@ def test_the_chair_shows_the_queue_only_while_nobody_sits_in_it(house: House, ac
     assert "等候采血" not in chair.htmx("/registration/drawing/scan", {"code": visit_no}).text
     for barcode in barcodes:
         answer = chair.htmx("/registration/drawing/scan", {"code": barcode, "visit_no": visit_no})
-    assert "已全部采集" in answer.text and f'"code": "{waiting_no}"' in answer.text
+    assert "已全部采集" in answer.text and 'href="/registration/drawing"' in answer.text
+    assert f'"code": "{waiting_no}"' in chair.get("/registration/drawing").text
+
+
+def test_no_scan_counts_the_queue_while_other_writers_wait(
+    house: House, acting: Acting, desk: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lin = acting("lin")
+    visit_no, barcodes = tubes_of(house, lin, arrived(house, lin, numbered(1)))
+    counted: list[bool] = []
+    original = queues.drawing_queue
+
+    def drawing_queue(db: Any) -> Any:
+        counted.append(True)
+        return original(db)
+
+    monkeypatch.setattr(queues, "drawing_queue", drawing_queue)
+    chair = desk("lin")
+    for code in (visit_no, *barcodes):
+        assert chair.htmx("/registration/drawing/scan", {"code": code, "visit_no": visit_no}).status_code == 200
+    undone = {"visit_no": visit_no, "barcode": barcodes[0], "reason": "扫错人"}
+    assert chair.htmx("/registration/drawing/undo", undone).status_code == 200
+    assert counted == []
+    assert chair.get("/registration/drawing").status_code == 200 and counted == [True]
 
 
 @pytest.mark.parametrize("path", MOST)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 import pytest
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.orm.exc import StaleDataError
 
 from exam.kit import audit, jobs
 from exam.kit import house as kit
@@ -143,6 +146,57 @@ def test_a_report_that_cannot_be_drawn_keeps_no_other_one_waiting(
         assert [line.state for line in lines] == ["refused", "done"]
         assert "系统管理员" in lines[0].text
     assert "ZeroDivisionError" in caplog.text and "韦小明" not in caplog.text
+    assert breaches(house) == []
+
+
+@pytest.mark.parametrize(
+    "fault", [NoConnectionFree("no connection"), OSError(errno.EIO, "disk"), StaleDataError("changed")], ids=lambda each: type(each).__name__
+)
+def test_a_passing_fault_leaves_the_request_for_the_next_round(
+    house: House, acting: Acting, chief: Actor, stage: Stage, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    visit_id, _ = visit_to(house, acting("lin"))
+    with house.unit(chief) as db:
+        batch_id = batches.issue_many(db, [visit_id])
+
+    def failing(*_: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(service, "record_unchanged", failing)
+        batches.issue_waiting(house)
+    for expected in ("waiting", "done"):
+        with house.unit(chief, write=False) as db:
+            assert [line.state for line in batches.batch(db, batch_id).lines] == [expected]
+        batches.issue_waiting(house)
+    assert breaches(house) == []
+
+
+def test_a_request_that_is_older_than_a_recall_issues_nothing(
+    house: House, acting: Acting, chief: Actor, stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    visit_id, visit_no = visit_to(house, acting("lin"))
+    with house.unit(chief) as db:
+        old = batches.issue_many(db, [visit_id])
+    house.clock.advance(seconds=1)  # type: ignore[attr-defined]
+    with house.unit(chief) as db:
+        service.issue(db, visit_id)
+    with house.unit(chief) as db:
+        service.recall(db, visit_id, "结论有误")
+    batches.issue_waiting(house)
+    with house.unit(chief, write=False) as db:
+        [line] = batches.batch(db, old).lines
+        assert (line.state, line.text) == ("refused", "申请之后报告已发布或撤回。请重新申请")
+        assert [each.number for each in service.versions(db, visit_id)] == [1]
+    told = [record.getMessage() for record in caplog.records if record.name == "reporting.batches"]
+    assert told == ["a report was refused: reporting.overtaken"]
+    assert not [each for each in ("韦小明", visit_no) if each in caplog.text]
+    house.clock.advance(seconds=1)  # type: ignore[attr-defined]
+    with house.unit(chief) as db:
+        batches.issue_many(db, [visit_id])
+    batches.issue_waiting(house)
+    with house.unit(chief, write=False) as db:
+        assert [each.number for each in service.versions(db, visit_id)] == [2, 1]
     assert breaches(house) == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import event
 
 from exam import commands
 from exam.kit.house import House
@@ -16,7 +17,7 @@ from rehearsal.values import value_of
 from results import queries, service
 from results.facts import RecordState, WorkFilter
 from tests.conftest import actor_named
-from tests.results.cases import arrive, enter
+from tests.results.cases import TODAY, arrive, enter
 
 DUE_ON = date(2026, 11, 24)
 
@@ -85,3 +86,27 @@ def test_a_page_read_while_a_colleague_saves_never_shows_a_version_without_its_v
         shown = queries.department_result(db, visit_id, "GEN")
     assert saved and shown.version == 1
     assert {reading.item: reading.raw for reading in shown.readings if reading.item in ("HT", "WT")} == {"HT": "172.0", "WT": "70.0"}
+
+
+def test_the_counts_of_a_day_have_an_index_for_each_part(sqlite_house: House) -> None:
+    wu = actor_named(sqlite_house, "wu")
+    for back in range(3):
+        arrive(sqlite_house, actor_named(sqlite_house, "lin"), on=TODAY - timedelta(days=back))
+    asked: list[tuple[str, object]] = []
+
+    def note(connection: object, cursor: object, statement: str, values: object, *rest: object) -> None:
+        asked.append((statement, values))
+
+    with sqlite_house.unit(wu, write=False) as db:
+        event.listen(sqlite_house.engine, "before_cursor_execute", note)
+        service.departments_of_actor(db)
+        event.remove(sqlite_house.engine, "before_cursor_execute", note)
+        plans = [
+            str(step[3])
+            for statement, values in asked
+            if "exam_line_board" in statement
+            for step in db.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]
+    touched = [step for step in plans if "exam_line_board" in step]
+    assert touched
+    assert all("exam_on" in step or "due_on" in step for step in touched), touched

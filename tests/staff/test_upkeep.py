@@ -47,6 +47,12 @@ def disabled_by_the_system(house: House) -> list[tuple[str, str, str]]:
         return [tuple(each) for each in db.execute(wanted)]
 
 
+def after_days(house: House, days: int) -> None:
+    """So many days later somebody comes to work: a centre where nobody does is a test of its own."""
+    advance(house, days=days)
+    sign_in(house, "lin")
+
+
 # --- accounts that nobody uses ----------------------------------------------------------------------------------------
 
 
@@ -73,14 +79,14 @@ def test_the_last_active_administrator_of_a_kind_stays(house: House, kind: str) 
     advance(house, hours=1)
     with house.unit(system_actor("01")) as db:
         second, _ = accounts.create(db, accounts.NewAccount(login=f"second{kind}", name="第二人", kind=kind))
-    advance(house, days=90)
+    after_days(house, 90)
     upkeep.disable_unused(house)
     kept = {login for login in active(house) if login.endswith(kind)}
     assert kept == {f"second{kind}"}, "the one used last is the one that stays"
     with house.unit(system_actor("01")) as db:
         accounts.set_active(db, staff_id(house, kind), True)
         accounts.set_active(db, second, False)
-    advance(house, days=91)
+    after_days(house, 91)
     upkeep.disable_unused(house)
     assert {login for login in active(house) if login.endswith(kind)} == {kind}
 
@@ -88,7 +94,7 @@ def test_the_last_active_administrator_of_a_kind_stays(house: House, kind: str) 
 def test_an_account_of_another_site_is_disabled_in_its_own_sites_name(house: House) -> None:
     with house.unit(system_actor("02")) as db:
         accounts.create(db, accounts.NewAccount(login="zhou", name="周一"))
-    advance(house, days=90)
+    after_days(house, 90)
     upkeep.disable_unused(house)
     with house.unit(None, write=False) as db:
         sites = db.scalars(select(Audit.site).where(Audit.subject == "staff:zhou", Audit.act == "staff.disable_unused")).all()
@@ -97,13 +103,54 @@ def test_an_account_of_another_site_is_disabled_in_its_own_sites_name(house: Hou
 
 def test_a_policy_without_the_number_disables_nobody(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "password_profile", lambda house: rules.ASVS5)
-    advance(house, days=400)
+    after_days(house, 400)
     upkeep.disable_unused(house)
     assert "wu" in active(house)
 
 
-def test_its_owner_alone_is_told_why_and_the_administrator_opens_it_again(house: House, acting: Acting) -> None:
+def test_where_nobody_came_for_ninety_days_nobody_is_disabled_until_somebody_comes(house: House) -> None:
+    everybody = active(house)
+    advance(house, days=400)
+    upkeep.disable_unused(house)
+    assert active(house) == everybody, "nobody ever came"
+    sign_in(house, "lin")
     advance(house, days=90)
+    upkeep.disable_unused(house)
+    assert active(house) == everybody, "the centre was closed, or the clock is wrong"
+    assert disabled_by_the_system(house) == []
+    sign_in(house, "lin")
+    upkeep.disable_unused(house)
+    assert "wu" not in active(house)
+
+
+def test_a_clock_that_is_set_back_hides_no_reason_and_breaks_no_list(house: House, acting: Acting) -> None:
+    system, wu = acting("system"), staff_id(house, "wu")
+    for is_active, hours in ((False, 0), (True, 1), (False, -3)):
+        advance(house, hours=hours)
+        with house.unit(system) as db:
+            accounts.set_active(db, wu, is_active, rules.Closed.LEFT)
+    with house.unit(system, write=False) as db:
+        assert [each.closed for each in accounts.find(db, "wu").accounts] == ["离职"]
+        assert [each.login for each in accounts.find(db, status=rules.Closed.LEFT).accounts] == ["wu"]
+    with pytest.raises(Refused, match="离职"):
+        sign_in(house, "wu")
+
+
+def test_an_account_whose_closing_has_no_reason_is_listed_all_the_same(house: House, acting: Acting) -> None:
+    system, wu = acting("system"), staff_id(house, "wu")
+    for is_active in (False, True):
+        with house.unit(system) as db:
+            accounts.set_active(db, wu, is_active, rules.Closed.LEFT)
+    with house.unit(system) as db:
+        db.get_one(Staff, wu).active = False
+        last = house.ids.new()
+        db.add(AccountChange(id=last, staff_id=wu, is_active=False, reason="", changed_by="-", changed_at=house.clock.now()))
+    with house.unit(system, write=False) as db:
+        assert [(each.is_active, each.closed) for each in accounts.find(db, "wu").accounts] == [(False, "离职")]
+
+
+def test_its_owner_alone_is_told_why_and_the_administrator_opens_it_again(house: House, acting: Acting) -> None:
+    after_days(house, 90)
     upkeep.disable_unused(house)
     with pytest.raises(Refused, match="disabled") as told:
         sign_in(house, "wu")
@@ -151,7 +198,7 @@ def test_the_worker_runs_both_jobs(sqlite_house: House) -> None:
     assert "wu" in active(house)
     advance(house, days=90)
     add_failures(house, 1)
-    advance(house, days=8)
+    after_days(house, 8)
     jobs.run_jobs(house)
     assert "wu" not in active(house)
     assert count_failures(house) == 0
