@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import psycopg
 from sqlalchemy import make_url
 
 from exam.kit.errors import Refused
@@ -52,6 +51,8 @@ def require_safe_server(url: str) -> None:
     """
     if not url:
         return
+    import psycopg  # the embedded database starts without it
+
     address = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     # The driver itself: SQLAlchemy does not get as far as our question in a database of another encoding.
     try:
