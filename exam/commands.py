@@ -41,6 +41,30 @@ def checkpoint(house: House) -> None:
         with house.engine.connect() as connection:
             raw: Any = connection.connection.driver_connection
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            if _wal_bytes(house) > LONGEST_WAL_BYTES:
+                _begin_the_log_again(house, raw)
+
+
+LONGEST_WAL_BYTES = 32 * 1024 * 1024
+"""A longer write-ahead log would be read through at the next start."""
+
+
+def _wal_bytes(house: House) -> int:
+    path = house.data / "exam.db-wal"
+    return path.stat().st_size if path.exists() else 0
+
+
+def _begin_the_log_again(house: House, raw: Any) -> None:
+    """Under steady writing the log is never wholly folded back and only grows; with the writers' turn the rest is folded in a
+    moment. A reader who still needs the old log is not waited for.
+    """
+    house.turn.take()
+    try:
+        raw.execute("PRAGMA busy_timeout = 0").fetchall()
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    finally:
+        raw.execute("PRAGMA busy_timeout = 10000").fetchall()
+        house.turn.give()
 
 
 def optimize(house: House) -> None:

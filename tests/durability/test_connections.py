@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import Connection
 
+from exam import commands
 from exam.backup_chain import DATABASE, raw_connection
 from exam.kit.db import postgresql_engine
-from exam.kit.house import House
+from exam.kit.house import House, system_actor
+from exam.people import service as people
 
 WANTED = {
     "journal_mode": "wal",
@@ -53,3 +56,23 @@ def test_nothing_in_a_unit_of_work_turns_synchronous_commit_off(house: House) ->
             # The server of the test run itself is set to "off" to be quick; what counts is that we never ask for it.
             source = db.connection().exec_driver_sql("select source from pg_settings where name = 'synchronous_commit'").scalar()
             assert source not in ("client", "session", "user", "database")
+
+
+def test_a_long_log_is_begun_again_without_waiting_for_a_reader(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "LONGEST_WAL_BYTES", 0)
+    log = sqlite_house.data / "exam.db-wal"
+    with sqlite_house.unit(system_actor("01")) as db:
+        people.add_organization(db, "A1", "武鸣糖厂")
+    with sqlite_house.unit(None, write=False) as reader:
+        assert len(people.organizations(reader)) == 1
+        with sqlite_house.unit(system_actor("01")) as db:
+            people.add_organization(db, "A2", "武鸣糖厂二分厂")
+        commands.checkpoint(sqlite_house)
+        assert log.stat().st_size > 0, "a reader still needs it"
+        assert len(people.organizations(reader)) == 1
+    commands.checkpoint(sqlite_house)
+    assert log.stat().st_size == 0
+    with sqlite_house.unit(system_actor("01")) as db:
+        people.add_organization(db, "A3", "武鸣糖厂三分厂")
+        assert len(people.organizations(db)) == 3
+        assert db.connection().exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
