@@ -118,7 +118,7 @@ def pay_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str)
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_payment(amount_fen, amount_due(db, visit_id), receipt_no)
     payment_id = house.ids.new()
-    _add_payment(db, visit_id, payment_id, amount_fen, receipt_no.strip(), None, "")
+    _add_at_window(db, WindowPayment, visit_id, payment_id, amount_fen, receipt_no.strip(), None, "")
     _show_due(db, visit_id, visit.site)
     audit.note(db, "billing.pay_at_window", subject=f"visit:{visit.visit_no}")
     announce(db, PaymentTaken(visit_id, actor.site, amount_fen))
@@ -135,7 +135,7 @@ def undo_payment(db: Session, visit_id: UUID, payment_id: UUID, reason: str) -> 
     if visits.card(db, visit_id).checked_in_at is not None:
         raise Refused("billing.checked_in", "已报到,不能撤销收款", "请先取消报到,或办理退费")
     rules.require_undoable(found.amount_fen, balance(db, visit_id).paid_fen)
-    _add_payment(db, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason.strip())
+    _add_at_window(db, WindowPayment, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason.strip())
     _show_due(db, visit_id, visit.site)
     audit.note(db, "billing.undo_payment", subject=f"visit:{visit.visit_no}", reason=reason)
     announce(db, PaymentTaken(visit_id, visit.site, found.amount_fen, undone=True))
@@ -146,14 +146,15 @@ def _require_reason(reason: str, action: str) -> None:
         raise Refused("billing.reason_missing", f"{action}必须填写原因(不超过 200 字)", "请选择或填写原因", "reason")
 
 
-def _add_payment(
-    db: Session, visit_id: UUID, payment_id: UUID, amount_fen: int, receipt_no: str, undoes: UUID | None, reason: str
-) -> None:
+def _add_at_window(
+    db: Session, model: type[WindowPayment | WindowRefund], visit_id: UUID, fact_id: UUID, amount_fen: int, receipt_no: str,
+    undoes: UUID | None, reason: str,
+) -> None:  # fmt: skip
     house, actor = house_of(db), actor_of(db)
     insert_rows(
         db,
-        WindowPayment,
-        [{"id": payment_id, "visit_id": visit_id, "amount_fen": amount_fen, "receipt_no": receipt_no, "undoes": undoes,
+        model,
+        [{"id": fact_id, "visit_id": visit_id, "amount_fen": amount_fen, "receipt_no": receipt_no, "undoes": undoes,
           "reason": reason, "at": house.clock.now(), "actor_id": actor.staff_id}],
     )  # fmt: skip
 
@@ -187,7 +188,7 @@ def refund_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: s
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_refund(amount_fen, balance(db, visit_id), receipt_no, may_differ=may_differ)
     refund_id = house_of(db).ids.new()
-    _add_refund(db, visit_id, refund_id, amount_fen, receipt_no.strip(), None, "")
+    _add_at_window(db, WindowRefund, visit_id, refund_id, amount_fen, receipt_no.strip(), None, "")
     _show_due(db, visit_id, visit.site)
     audit.note(db, "billing.refund_at_window", subject=f"visit:{visit.visit_no}")
     announce(db, RefundGiven(visit_id, visit.site, amount_fen))
@@ -201,22 +202,10 @@ def undo_refund(db: Session, visit_id: UUID, refund_id: UUID, reason: str) -> No
     found = next((each for each in refunds(db, visit_id) if each.id == refund_id), None)
     if found is None or found.is_undone:
         raise NotFound("没有找到可撤销的退费登记", "请刷新页面后重试")
-    _add_refund(db, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, refund_id, reason.strip())
+    _add_at_window(db, WindowRefund, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, refund_id, reason.strip())
     _show_due(db, visit_id, visit.site)
     audit.note(db, "billing.undo_refund", subject=f"visit:{visit.visit_no}", reason=reason)
     announce(db, RefundGiven(visit_id, visit.site, found.amount_fen, undone=True))
-
-
-def _add_refund(
-    db: Session, visit_id: UUID, refund_id: UUID, amount_fen: int, receipt_no: str, undoes: UUID | None, reason: str
-) -> None:
-    house, actor = house_of(db), actor_of(db)
-    insert_rows(
-        db,
-        WindowRefund,
-        [{"id": refund_id, "visit_id": visit_id, "amount_fen": amount_fen, "receipt_no": receipt_no, "undoes": undoes,
-          "reason": reason, "at": house.clock.now(), "actor_id": actor.staff_id}],
-    )  # fmt: skip
 
 
 def refunds(db: Session, visit_id: UUID) -> list[Refund]:

@@ -19,7 +19,7 @@ COMMON_UNITS: Mapping[str, str] = {
     "[degF]": "℉",
     "deg": "°",
 }
-"""UCUM codes that nobody writes by hand, with what is written instead. `exam.knowledge` prints the same words."""
+"""UCUM codes that nobody writes by hand, with what is written instead; reports print them too."""
 
 SOURCES: Mapping[str, str] = {"guideline": "临床指南", "kit": "试剂说明书", "memory": "自拟待审"}
 """Where a value comes from, as stored and as shown. Any other text is shown as it stands."""

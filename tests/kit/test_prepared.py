@@ -161,11 +161,9 @@ def test_one_entry_that_cannot_be_stored_does_not_fail_its_neighbours(house: Hou
 
 
 def test_after_a_restart_of_the_server_one_request_fails_and_the_pool_is_whole_again(house: House) -> None:
-    count = PreparedStatement(select(func.count()).select_from(_ORGANIZATION))
     if house.is_sqlite:
-        with house.unit(None, write=False) as db:
-            assert count.first(db)[0] == 0
-        return
+        pytest.skip("the embedded database has no server to lose")
+    count = PreparedStatement(select(func.count()).select_from(_ORGANIZATION))
     with ExitStack() as kept:
         for _ in range(4):
             count.first(kept.enter_context(house.unit(None, write=False)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
+from exam.catalog.words import COMMON_UNITS
 from exam.knowledge.facts import UnitConversion
 from exam.knowledge.rules.amounts import plain_text
 
@@ -84,22 +85,8 @@ UNIT_CONVERSIONS = (
 )
 """Exact conversions. One without `items` holds for every analyte because it is a change of scale only."""
 
-_PRINTED = {
-    "mm[Hg]": "mmHg",
-    "umol/L": "μmol/L",
-    "ug/L": "μg/L",
-    "10*9/L": "×10⁹/L",
-    "10*12/L": "×10¹²/L",
-    "kg/m2": "kg/m²",
-    "cm2": "cm²",
-    "Cel": "℃",
-    "/min": "次/分",
-    "/[HPF]": "/HP",
-    "mL/min/{1.73_m2}": "mL/min/1.73m²",
-    "1": "",
-    "[degF]": "℉",
-    "deg": "°",
-}
+_PRINTED = {**COMMON_UNITS, "1": ""}
+"""As the catalogue writes them, and nothing for a pure number."""
 
 
 def same_unit(unit: str) -> str:
