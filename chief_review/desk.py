@@ -22,7 +22,7 @@ from chief_review.facts import (
     Signature,
     SignatureFact,
 )
-from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
+from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion, SignedPicture
 from exam.kit.errors import Refused
 from exam.kit.house import actor_of
 from exam.knowledge import rules as knowledge
@@ -46,6 +46,8 @@ class Desk:
     stored: ReviewVersion | None
     body: Body
     signatures: list[ReviewSignature]
+    pictures: dict[UUID, UUID]
+    """The picture of the hand-written signature by the signature that was given with it."""
     departments: tuple[DepartmentResult, ...]
     case: Case
     suggested: tuple[Suggestion, ...]
@@ -81,11 +83,17 @@ def sit_down(db: Session, visit_id: UUID, *, lock: bool = False) -> Desk:
     if row is not None and row.version:
         wanted = select(ReviewVersion).where(ReviewVersion.visit_id == visit_id, ReviewVersion.number == row.version)
         stored = db.execute(wanted).scalar_one()
-    signed = select(ReviewSignature).where(ReviewSignature.visit_id == visit_id).order_by(ReviewSignature.number)
+    signed = db.execute(
+        select(ReviewSignature, SignedPicture.picture_id)
+        .outerjoin(SignedPicture, SignedPicture.signature_id == ReviewSignature.id)
+        .where(ReviewSignature.visit_id == visit_id)
+        .order_by(ReviewSignature.number)
+    ).all()
     case = results.case_of(db, visit_id)
     book = rule_store.rules_in_force(db, case.on)
     return Desk(
-        visit=visit, row=row, stored=stored, body=body_of(stored) if stored else Body(), signatures=list(db.scalars(signed)),
+        visit=visit, row=row, stored=stored, body=body_of(stored) if stored else Body(), signatures=[each for each, _ in signed],
+        pictures={each.id: picture_id for each, picture_id in signed if picture_id is not None},
         departments=results.department_results(db, visit_id), case=case, suggested=knowledge.suggest(case, book),
         is_nothing_allowed=knowledge.is_nothing_abnormal_allowed(case, book),
     )  # fmt: skip
@@ -114,16 +122,16 @@ def to_review(desk: Desk) -> Review:
     return Review(
         visit_id=desk.visit.id, state=ReviewState(row.state) if row else ReviewState.OPEN, version=row.version if row else 0,
         lines=desk.body.lines, is_nothing_abnormal=desk.body.is_nothing_abnormal, digest=desk.shown,
-        signatures=tuple(to_signature(each) for each in held), author_id=row.author_id if row else None,
+        signatures=tuple(to_signature(each, desk.pictures.get(each.id)) for each in held), author_id=row.author_id if row else None,
         author=row.author if row else "", removed=desk.body.removed, is_rereview=row.is_rereview if row else False,
         attention=row.attention if row else "",
     )  # fmt: skip
 
 
-def to_signature(row: ReviewSignature) -> Signature:
-    """A signature's row as a struct."""
+def to_signature(row: ReviewSignature, picture_id: UUID | None = None) -> Signature:
+    """A signature's row as a struct, with the picture that was in force when it was given."""
     assert row.staff_id is not None  # the table refuses a signature of nobody
-    return Signature(level=row.level, staff_id=row.staff_id, name=row.name, title=row.title, at=row.at, digest=row.digest)
+    return Signature(row.level, row.staff_id, row.name, row.title, row.at, row.digest, picture_id)
 
 
 def suggestions(db: Session, visit_id: UUID) -> tuple[Suggestion, ...]:

@@ -75,7 +75,10 @@ class ConclusionLine(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """A doctor's signature inside the system: who, with which title, when, and the digest of what was shown."""
+    """A doctor's signature inside the system: who, with which title, when, and the digest of what was shown.
+
+    `picture_id` is the picture of the hand-written signature (`exam.staff.signatures`) that was in force at that moment.
+    """
 
     level: str
     staff_id: UUID
@@ -83,6 +86,7 @@ class Signature(msgspec.Struct, frozen=True):
     title: str
     at: datetime
     digest: str
+    picture_id: UUID | None = None
 
 
 class Review(msgspec.Struct, frozen=True):

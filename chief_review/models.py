@@ -1,4 +1,4 @@
-"""Chief review's tables: the review of a visit, its append-only versions, and the append-only signatures."""
+"""Chief review's tables: the review of a visit, its append-only versions, and the append-only signatures with their pictures."""
 
 from __future__ import annotations
 
@@ -84,3 +84,16 @@ class ReviewSignature(Model):
         CheckConstraint("undoes is not null or staff_id is not null", name="signer"),
         CheckConstraint("undoes is null or reason <> ''", name="reason"),
     )
+
+
+class SignedPicture(Model):
+    """Which picture of the hand-written signature was in force when a doctor signed; no row when there was none.
+
+    A table of its own: the digests of the signatures that are there already cover their columns as they are.
+    """
+
+    __tablename__ = "chief_review_signed_picture"
+    __append_only__ = True
+
+    signature_id: Mapped[UUID] = mapped_column(ForeignKey("chief_review_signature.id"), primary_key=True)
+    picture_id: Mapped[UUID] = mapped_column(ForeignKey("exam_signature_picture.id"))

@@ -25,9 +25,8 @@ from chief_review.facts import (
     ReviewState,
 )
 from chief_review.glance import range_mark, waited
-from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
+from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion, SignedPicture
 from chief_review.queue import FINAL_DAYS, MOST_EXPORTED, next_in_queue, queue
-from chief_review.spans import Span, visit_spans
 from exam.kit import audit
 from exam.kit.db import insert_rows
 from exam.kit.errors import Refused
@@ -35,6 +34,7 @@ from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
 from exam.kit.prepared import PreparedStatement
 from exam.staff import service as staff
+from exam.staff import signatures as pictures
 from exam.visits import orders
 from exam.visits import rules as visit_rules
 from exam.visits import service as visits
@@ -46,7 +46,6 @@ __all__ = [
     "FINAL_DAYS",
     "MOST_EXPORTED",
     "QueueFilters",
-    "Span",
     "merge",
     "next_in_queue",
     "on_record_reopened",
@@ -64,7 +63,6 @@ __all__ = [
     "suggestions",
     "undo_final",
     "undo_first",
-    "visit_spans",
     "waited",
 ]
 
@@ -229,6 +227,10 @@ def _sign(db: Session, desk: Desk, level: str, undoes: ReviewSignature | None = 
     )  # fmt: skip
     db.flush()
     desk.signatures.append(db.get_one(ReviewSignature, signature_id))
+    picture_id = None if undoes else pictures.in_force(db, actor.staff_id)
+    if picture_id is not None:
+        insert_rows(db, SignedPicture, [{"signature_id": signature_id, "picture_id": picture_id}])
+        desk.pictures[signature_id] = picture_id
 
 
 # --- taking back -----------------------------------------------------------------------------------------------------

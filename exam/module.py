@@ -9,7 +9,7 @@ from exam.kit import audit, auth
 from exam.kit.module import Invariant, Job, MenuEntry, Module
 from exam.knowledge import service as knowledge
 from exam.people import pages as people_pages
-from exam.staff import account_pages, audit_pages, upkeep
+from exam.staff import account_pages, audit_pages, signature_pages, signatures, upkeep
 from exam.staff import api as staff_api
 from exam.staff import pages as staff_pages
 from exam.staff import service as staff
@@ -24,6 +24,7 @@ module = Module(
         *staff_pages.routes,
         *staff_api.routes,
         *account_pages.routes,
+        *signature_pages.routes,
         *audit_pages.routes,
         *catalog_pages.routes,
         *people_pages.routes,
@@ -69,6 +70,7 @@ module = Module(
         Invariant("A2 audit chains are unbroken", audit.breaches),
         Invariant("A5 rows are what the audit recorded", audit.row_breaches),
         Invariant("A2 anchored heads are still there", lambda db: db.info["house"].anchor.breaches(db)),
+        Invariant("signature pictures are what was put", signatures.breaches),
         *verify.INVARIANTS,
     ),
     jobs=(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
@@ -45,6 +46,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     earlier_on: str = ""
     number: int = 1
     replaces: int = 0
+    is_demo: bool = False
 
     @property
     def manifest(self) -> tuple[RecordVersion, ...]:
@@ -79,12 +81,13 @@ def contents(sources: Sources) -> Contents:
         departments.extend(_department(sources, each, privacy))
     review_lines = sources.review.lines if sources.review else ()
     withheld_lines = tuple(line.text for line in review_lines if _is_barred(line, privacy))
-    conclusions = tuple(_conclusion(line, privacy) for line in review_lines if not _is_barred(line, privacy))
+    typed = typed_words(reading for each in sources.departments for reading in each.readings)
+    conclusions = tuple(_conclusion(line, privacy, typed) for line in review_lines if not _is_barred(line, privacy))
     report = document.ReportInput(
         header=_header(sources),
         departments=tuple(departments),
         conclusions=conclusions,
-        signatures=rules.signature_block(sources.review.signatures) if sources.review else (),
+        signatures=rules.signature_block(sources.review.signatures, is_demo=sources.is_demo) if sources.review else (),
         not_done=tuple(_not_done(sources, privacy)),
         notices=tuple(_notices(conclusions)),
         reading_notes=_reading_notes(sources, departments),
@@ -136,6 +139,9 @@ def _department(
     A summary over private readings too is never split by its words: the open part gets one drafted from the open readings
     alone, so that nothing private can slip through a sentence. The supplement gets the doctor's own words, or, where the
     doctor left the draft as it was, a draft over the private readings alone.
+
+    A summary over several groups stands in a part of its own behind them: under the last group it would read as that
+    group's.
     """
     printable = [each for each in result.readings if not privacy.is_barred((each.item,))]
     private = [each for each in printable if privacy.is_private((each.item,))]
@@ -147,13 +153,16 @@ def _department(
         return summarize(result.department_name, readings, not result.missing).text if readings else ""
 
     is_draft = is_barred or result.summary == draft(result.readings)
-    open_summary = draft(opened) if is_mixed else result.summary
-    private_summary = draft(private) if is_draft else result.summary
+    typed = typed_words(result.readings)
+    open_summary = punctuated(draft(opened), typed) if is_mixed or is_draft else result.summary
+    private_summary = punctuated(draft(private), typed) if is_draft else result.summary
     for readings, summary, is_private in ((opened, open_summary, False), (private, private_summary, True)):
-        parts = _grouped(sources, result, readings)
-        for place, (group_name, listed) in enumerate(parts):
+        parts = [(result.department_name, *part) for part in _grouped(sources, result, readings)]
+        if len(parts) > 1 and summary:
+            parts.append((f"{result.department_name}小结", "", []))
+        for place, (title, group_name, listed) in enumerate(parts):
             yield document.DepartmentResult(
-                department=result.department_name,
+                department=title,
                 readings=tuple(_reading(sources, each) for each in listed),
                 summary=summary if place == len(parts) - 1 else "",
                 doctor=result.doctor,
@@ -206,6 +215,41 @@ def _reading(sources: Sources, reading: Reading) -> document.Reading:
     )
 
 
+# --- the signs of the system's own sentences ---------------------------------------------------------------------------
+
+
+# The rules, the starting knowledge and the drafts write `,;:` as a keyboard gives them, and a site's own knowledge does
+# likewise; on paper they stand beside the full-width signs of this room. They are made one here and not in the knowledge,
+# because an installed centre has its knowledge in the database and a doctor signs the lines as the screen shows them. Only
+# what nobody touched (`origin` is `rule`, an unchanged draft, evidence) is changed: a doctor's words stay as typed.
+
+
+def typed_words(readings: Iterable[Reading]) -> Collection[str]:
+    """Results in words: the system repeats them in its sentences, but they are a doctor's or a device's."""
+    return {each.raw.strip() for each in readings if each.number is None and not each.choices and _HALF.search(each.raw)}
+
+
+def punctuated(text: str, typed: Collection[str] = ()) -> str:
+    """A sentence of the system with Chinese commas, semicolons and colons wherever a Chinese character stands beside them.
+
+    Between figures and letters (numbers, ratios, times, units, codes) nothing changes, nor inside any of `typed`.
+    """
+    if not typed:
+        return _HALF.sub(_full_width, text)
+    kept = "|".join(re.escape(each) for each in sorted(typed, key=len, reverse=True))
+    return "".join(
+        part if place % 2 else _HALF.sub(_full_width, part) for place, part in enumerate(re.split(f"({kept})", text))
+    )
+
+
+_CHINESE = "\u4e00-\u9fff\u3001-\u301f\uff08\uff09"
+_HALF = re.compile(f"(?<=[{_CHINESE}])[,;:] ?|[,;:](?=[{_CHINESE}])")
+
+
+def _full_width(found: re.Match[str]) -> str:
+    return found[0][0].translate({0x2C: "\uff0c", 0x3B: "\uff1b", 0x3A: "\uff1a"})
+
+
 # --- conclusions and what was not done -------------------------------------------------------------------------------
 
 
@@ -220,14 +264,20 @@ def _is_barred(line: ConclusionLine, privacy: rules.Privacy) -> bool:
     return privacy.is_barred(items, *texts)
 
 
-def _conclusion(line: ConclusionLine, privacy: rules.Privacy) -> document.Conclusion:
+def _conclusion(line: ConclusionLine, privacy: rules.Privacy, typed: Collection[str]) -> document.Conclusion:
     items, texts = _said(line)
+    is_own = line.origin == "rule"
+
+    def own(text: str) -> str:
+        return punctuated(text, typed) if is_own else text
+
+    evidence = dict.fromkeys(punctuated(one, typed) for because in line.because for one in because.evidence)
     return document.Conclusion(
-        text=line.text,
+        text=own(line.text),
         severity=int(line.severity),
-        advice=line.advice,
-        lifestyle=line.lifestyle,
-        because=tuple(dict.fromkeys(evidence for because in line.because for evidence in because.evidence)),
+        advice=own(line.advice),
+        lifestyle=own(line.lifestyle),
+        because=tuple(evidence),
         recheck_text=f"建议就诊科室：{line.specialist}" if line.specialist else "",
         is_private=privacy.is_private(items, *texts),
     )

@@ -38,6 +38,10 @@ EARLIER_NOTE = "“上次结果”是受检者在本机构最近一次做该项�
 """The further note when earlier values stand beside the present ones."""
 
 
+PRINTED_NAME = "name"
+"""In place of a picture in a signature's `picture_id`: the printed name stands alone."""
+
+
 class Person(msgspec.Struct, frozen=True):
     """The examinee as printed. The ID number comes masked; this room never sees the whole one."""
 
@@ -111,7 +115,11 @@ class NotDoneLine(msgspec.Struct, frozen=True):
 
 
 class Signature(msgspec.Struct, frozen=True):
-    """Who signed in which role; `picture_id` names the picture of the hand-written signature, if there is one."""
+    """Who signed in which role, and with which picture of the hand-written signature.
+
+    `picture_id` is `<account>.<picture>` for one that was put, `<account>.name` for the printed name alone, and `<account>` for a
+    name drawn as if by hand (demonstrations, and reports from before pictures could be put). Ids are in hex without hyphens.
+    """
 
     role: str
     name: str
@@ -123,6 +131,22 @@ class Signature(msgspec.Struct, frozen=True):
     def signed_text(self) -> str:
         """When, to the minute; empty when unsigned."""
         return minute_text(self.signed_at)
+
+    @property
+    def signer(self) -> str:
+        """The account that signed, as the id says it."""
+        return self.picture_id.partition(".")[0]
+
+    @property
+    def put_picture(self) -> str:
+        """The picture that was put for the account; empty when the id names none."""
+        picture = self.picture_id.partition(".")[2]
+        return "" if picture == PRINTED_NAME else picture
+
+    @property
+    def is_name_drawn(self) -> bool:
+        """Whether the name is drawn as if by hand."""
+        return bool(self.picture_id) and "." not in self.picture_id
 
 
 class ReportInput(msgspec.Struct, frozen=True):
@@ -265,6 +289,11 @@ class Document(msgspec.Struct, frozen=True):
     header: Header
     blocks: tuple[Block, ...]
     is_supplement: bool = False
+
+
+def signatures_of(document: Document) -> list[Signature]:
+    """Every signature of a document."""
+    return [each for block in document.blocks if isinstance(block, Signatures) for each in block.signatures]
 
 
 def digest(document: Document) -> str:

@@ -31,4 +31,5 @@ def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
         earlier_on=max((value.exam_on for value in latest.values()), default=""),
         number=number,
         replaces=replaces,
+        is_demo=house_of(db).settings.demo,
     )

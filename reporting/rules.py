@@ -15,7 +15,7 @@ from exam.catalog.facts import Catalogue
 from exam.kit.errors import Refused
 from exam.kit.states import StateTable
 from exam.visits.facts import VISIT_STATE_NAMES, VisitState
-from reporting.document import Signature
+from reporting.document import PRINTED_NAME, Signature
 from reporting.facts import REPORT_STATE_NAMES, RecordVersion, ReportEvent, ReportState
 
 REPORT = StateTable(
@@ -120,14 +120,23 @@ def require_deliver(state: ReportState | None, is_current: bool, received_by: st
     return received_by
 
 
-def signature_block(signatures: Sequence[ReviewSignature]) -> tuple[Signature, ...]:
-    """The doctors' lines of the signature block, in the order of the levels; nobody else ever stands there (decision 7)."""
+def signature_block(signatures: Sequence[ReviewSignature], *, is_demo: bool = False) -> tuple[Signature, ...]:
+    """The doctors' lines of the signature block, in the order of the levels; nobody else ever stands there (decision 7).
+
+    A doctor without a picture signs with the printed name: only a demonstration draws a hand that nobody wrote.
+    """
     latest = {each.level: each for each in sorted(signatures, key=lambda each: each.at)}
+    chosen = [latest[level] for level in LEVEL_ROLES if level in latest]
     return tuple(
-        Signature(LEVEL_ROLES[level], latest[level].name, latest[level].title, latest[level].at, latest[level].staff_id.hex)
-        for level in LEVEL_ROLES
-        if level in latest
+        Signature(LEVEL_ROLES[each.level], each.name, each.title, each.at, _picture_id(each, is_demo)) for each in chosen
     )
+
+
+def _picture_id(signature: ReviewSignature, is_demo: bool) -> str:
+    signer = signature.staff_id.hex
+    if signature.picture_id is not None:
+        return f"{signer}.{signature.picture_id.hex}"
+    return signer if is_demo else f"{signer}.{PRINTED_NAME}"
 
 
 def require_signatures(signatures: Sequence[ReviewSignature], shown: str) -> None:

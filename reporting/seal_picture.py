@@ -52,7 +52,8 @@ def seal_picture(centre_name: str, *, is_demo: bool = False, purpose: str = SEAL
 def signature_picture(name: str) -> bytes:
     """The doctor's name as if written with a pen: a PNG with a transparent ground, the same for the same name.
 
-    It stands in where no picture was uploaded; it says who signed and is not an image of anybody's hand.
+    It stands in for a picture in demonstrations, and in reports from before pictures could be put; it says who signed and is
+    not an image of anybody's hand.
     """
     text = name.strip() or "未署名"
     seed = hashlib.sha256(text.encode()).digest()

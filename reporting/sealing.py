@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.orm import Session
 
 from exam.kit.house import House, house_of
 from exam.kit.paper import Fonts, fonts
-from reporting.document import Document, Signatures
+from exam.staff import signatures
+from reporting.document import Document, signatures_of
 from reporting.pdf import Drawn, draw
 
 KEY_FILE, CERTIFICATE_FILE, ROOT_FILE, PICTURE_FILE = "centre.key", "centre.pem", "root.pem", "centre.png"
@@ -96,18 +99,34 @@ def warm(house: House) -> None:
     seal_of(house)
 
 
-def drawn(house: House, document: Document, at: datetime) -> Drawn:
+def pictures_of(db: Session, document: Document) -> dict[str, bytes]:
+    """The pictures of the hand-written signatures by their `picture_id`; none for a doctor whose printed name stands alone."""
+    signed = signatures_of(document)
+    put = signatures.contents(db, {UUID(each.put_picture) for each in signed if each.put_picture})
+    pictures = {each.picture_id: put[UUID(each.put_picture)] for each in signed if each.put_picture}
+    if any(each.is_name_drawn for each in signed):
+        from reporting.seal_picture import signature_picture
+
+        pictures |= {each.picture_id: signature_picture(each.name) for each in signed if each.is_name_drawn}
+    return pictures
+
+
+def picture_addresses(db: Session, document: Document) -> dict[str, str]:
+    """The same pictures as `data:` addresses for <img>: a report's page shows them, and no address hands them out alone."""
+    return {
+        picture_id: "data:image/png;base64," + base64.b64encode(content).decode()
+        for picture_id, content in pictures_of(db, document).items()
+    }
+
+
+def drawn(db: Session, document: Document, at: datetime) -> Drawn:
     """The document on paper, without the seal: the same document and moment give the same bytes."""
-    from reporting.seal_picture import signature_picture
-
-    signatures = [each for block in document.blocks if isinstance(block, Signatures) for each in block.signatures]
-    pictures = {each.picture_id: signature_picture(each.name) for each in signatures if each.picture_id}
-    return draw(document, at, fonts_of(house), pictures)
+    return draw(document, at, fonts_of(house_of(db)), pictures_of(db, document))
 
 
-def sealed(house: House, document: Document, at: datetime) -> Sealed:
+def sealed(db: Session, document: Document, at: datetime) -> Sealed:
     """The document drawn and sealed by the centre. About 0.1 s, and nothing is written anywhere."""
-    paper = drawn(house, document, at)
+    house, paper = house_of(db), drawn(db, document, at)
     pdf = seal_of(house).sign(
         paper.pdf, reason="体检报告签发", location=house.settings.centre_name, signed_at=at, seal_page=paper.seal_page,
         seal_box=paper.seal_box,

@@ -208,7 +208,7 @@ def prepare(db: Session, visit_id: UUID, *, lock: bool = True) -> Prepared:
     contents.require_printable(found)
     signed_at = house.clock.now().replace(microsecond=0)
     documents = ((ReportKind.MAIN, compose(found.report)), (ReportKind.SUPPLEMENT, compose_supplement(found.report)))
-    files = tuple((kind, one, sealing.sealed(house, one, signed_at)) for kind, one in documents if one is not None)
+    files = tuple((kind, one, sealing.sealed(db, one, signed_at)) for kind, one in documents if one is not None)
     return Prepared(
         visit_id, sources.number, signed_at, review.version if review else 0, sources.manifest, files,
         review.digest if review else "",

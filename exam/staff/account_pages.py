@@ -12,7 +12,7 @@ from exam.kit import web
 from exam.kit.errors import NotFound
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
-from exam.staff import accounts, recovery, recovery_pages, rules, service
+from exam.staff import accounts, recovery, recovery_pages, rights, rules, service, signatures
 from exam.staff.facts import DEPARTMENTS
 from exam.staff.pages import AnyRequest, FormData
 
@@ -74,7 +74,7 @@ def show_account(request: AnyRequest, db: web.Db, staff_id: FromPath[str]) -> we
     closings = [(str(each), rules.CLOSED_NAMES[each]) for each in (rules.Closed.LEFT, rules.Closed.SUSPENDED)]
     return web.page(
         db, "exam/staff_account.html", account=account, sessions=service.sessions_of(db, account.id), closings=closings,
-        recoveries=recovery.of_account(db, account.id),
+        recoveries=recovery.of_account(db, account.id), pictures=signatures.of_account(db, account.id),
     )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def find_rights(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
 
 
 def _rights(db: web.Db, found: accounts.Found, q: str, is_one: bool = False) -> web.Page:
-    roles = [each for each in accounts.role_list(db) if each.code not in accounts.ADMINISTRATORS]
+    roles = [each for each in rights.role_list(db) if each.code not in accounts.ADMINISTRATORS]
     return web.page(
         db, "exam/staff_rights.html", found=found, q=q, roles=roles, role_names={each.code: each.name for each in roles},
         departments=_departments(db), permissions=_permissions_by_room(db), is_own=lambda each: each.id == actor_of(db).staff_id,
@@ -178,7 +178,7 @@ def _rights(db: web.Db, found: accounts.Found, q: str, is_one: bool = False) -> 
 @web.get("/staff/rights/roles/{code:str}", may="staff.rights")
 def show_role(request: AnyRequest, db: web.Db, code: FromPath[str]) -> web.Page:
     """One role with a box for every permission; `new` is the empty form of a new one."""
-    role = next((each for each in accounts.role_list(db) if each.code == code and code not in accounts.ADMINISTRATORS), None)
+    role = next((each for each in rights.role_list(db) if each.code == code and code not in accounts.ADMINISTRATORS), None)
     if role is None and code != "new":
         raise NotFound("没有该角色", "请从列表中选择")
     return web.page(db, "exam/staff_role.html", role=role, permissions=_permissions_by_room(db))
@@ -188,7 +188,7 @@ def show_role(request: AnyRequest, db: web.Db, code: FromPath[str]) -> web.Page:
 def set_role(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     """Makes a role or changes what it allows."""
     form = read_form(data, RoleForm, {"code": "角色编码", "name": "角色名称", "permissions": "权限"})
-    accounts.set_role(db, form.code, form.name, form.permissions, form.seen)
+    rights.set_role(db, form.code, form.name, form.permissions, form.seen)
     return web.back_to(db, "/staff/rights", toast="角色已保存,下一次操作即生效")
 
 
@@ -198,7 +198,7 @@ def grant(request: AnyRequest, db: web.Db, staff_id: FromPath[str], data: FormDa
     form = read_form(data, GrantForm, {"role": "角色", "department": "科室"})
     if form.department and form.department not in dict(_departments(db)):
         raise NotFound("没有该科室", "请从列表中选择科室")
-    accounts.grant(db, web.uuid_of(staff_id), form.role, form.department)
+    rights.grant(db, web.uuid_of(staff_id), form.role, form.department)
     return web.back_to(db, _list_of(form.page, web.uuid_of(staff_id)), toast="已授权,下一次操作即生效")
 
 
@@ -206,7 +206,7 @@ def grant(request: AnyRequest, db: web.Db, staff_id: FromPath[str], data: FormDa
 def revoke(request: AnyRequest, db: web.Db, grant_id: FromPath[str], data: FormData) -> web.Page:
     """Takes a role back."""
     form = read_form(data, RevokeForm, FIND_LABELS)
-    whose = accounts.revoke(db, web.uuid_of(grant_id))
+    whose = rights.revoke(db, web.uuid_of(grant_id))
     return web.back_to(db, _list_of(form.page, whose), toast="已收回,下一次操作即生效")
 
 
@@ -221,7 +221,7 @@ def _departments(db: web.Db) -> list[tuple[str, str]]:
 
 def _permissions_by_room(db: web.Db) -> list[tuple[str, list[tuple[str, str]]]]:
     """Every room's permissions that may be given to a role; the administrators' own are fixed and not among them."""
-    fixed = accounts.fixed_permissions(db)
+    fixed = rights.fixed_permissions(db)
     rooms = []
     for module in house_of(db).modules.all:
         permissions = [each for each in module.permissions.items() if each[0] not in fixed]

@@ -28,6 +28,7 @@ ACT_NAMES = {
     "staff.reset_password": "重置密码", "staff.reset_second_factor": "重置动态码",
     "staff.enable": "启用账号", "staff.disable": "停用账号", "staff.end_sessions": "强制退出", "staff.set_role": "设置角色",
     "staff.new_permissions": "升级带来的新权限",
+    "staff.put_signature_picture": "上传签名图片", "staff.withdraw_signature_picture": "撤下签名图片",
     "staff.grant": "授权", "staff.revoke": "收回授权", "audit.export": "导出审计日志", "audit.touched": "查询接触对象",
     "catalog.change": "修改目录", "catalog.import": "导入目录", "catalog.export": "导出目录", "people.read": "查看档案",
     "people.correct": "更正档案", "people.reveal_id_no": "查看完整证件号", "people.reveal_phone": "查看完整电话",

@@ -105,6 +105,42 @@ class RecoveryDecision(Model):
     )
 
 
+class SignaturePicture(Model):
+    """A picture of somebody's hand-written signature: a normalised PNG (`exam.staff.ink`). The newest one is in force."""
+
+    __tablename__ = "exam_signature_picture"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"), index=True)
+    content: Mapped[bytes]
+    sha256: Mapped[str]
+    width: Mapped[int]
+    height: Mapped[int]
+    put_by: Mapped[str]
+    put_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("length(content) between 1 and 65536", name="content"),
+        CheckConstraint("width > 0 and height > 0", name="size"),
+    )
+
+
+class SignaturePictureWithdrawal(Model):
+    """That a picture was taken back, and why; at most one row for each."""
+
+    __tablename__ = "exam_signature_picture_withdrawal"
+    __append_only__ = True
+
+    picture_id: Mapped[UUID] = mapped_column(ForeignKey("exam_signature_picture.id"), primary_key=True)
+    reason: Mapped[str] = mapped_column(Text)
+    withdrawn_by: Mapped[str]
+    withdrawn_at: Mapped[datetime]
+
+    __table_args__ = (CheckConstraint("reason <> ''", name="reason"),)
+
+
 class PasswordHistory(Model):
     """An earlier password's hash; the last five may not be used again."""
 

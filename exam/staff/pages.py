@@ -13,7 +13,7 @@ from exam.kit import auth, web
 from exam.kit.errors import BadInput
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
-from exam.staff import credentials, service
+from exam.staff import credentials, service, signatures
 from exam.staff.cookies import change_own_password, clear_session_cookie, open_window, set_session_cookie
 from exam.staff.models import Staff
 from exam.staff.passwords import days_left, password_profile
@@ -144,6 +144,7 @@ class CodeForm(msgspec.Struct, forbid_unknown_fields=True):
 def show_signing(request: AnyRequest, db: web.Db, next: FromQuery[str] = "/") -> web.Page:
     """Whether the signing window is open, and the form that opens it."""
     values: Any = {"window": service.signing_window(db), "next": web_path(next), "limits": service.signing_limits(house_of(db))}
+    values["has_picture"] = signatures.in_force(db, actor_of(db).staff_id) is not None
     return web.page(db, "exam/staff_signing.html", **values)
 
 
