@@ -50,7 +50,8 @@ def recognise(db: Session, id_no: str, on: date | None = None) -> Recognised:
         name=name,
         phone_masked=phone, visits=own[:EARLIER_VISITS],
         today=next((card for card in own if card.exam_on == day and card.state != VisitState.CANCELLED), None),
-        package=rules.preselect(packages(db, day, sex, age), last), warnings=number.warnings,
+        # What fits cannot be told before sex and age are known.
+        package=rules.preselect(packages(db, day, sex, age), last) if sex and age is not None else "", warnings=number.warnings,
     )  # fmt: skip
 
 
@@ -89,9 +90,12 @@ def groups_for_visit(db: Session, visit_id: UUID, text: str) -> tuple[GroupChoic
         raise Refused("registration.text_too_long", "查询内容过长", "请输入项目名称、拼音首字母或编号", "q")
     visit = visits.get_row(db, visit_id)
     catalogue = visits.catalogue_of(db, visit)
-    present = [line.group_code for line in orders.lines(db, visit_id) if line.state != LineState.REMOVED]
+    ordered = [line for line in orders.lines(db, visit_id) if line.state != LineState.REMOVED]
+    begun = frozenset(line.group_code for line in ordered if line.state in rules.IN_HAND)
     found = rules.matching_groups(catalogue, _initials(db, catalogue), text)
-    return rules.group_choices(catalogue, present, found, visit.sex, age_on(visit.birth_on, visit.exam_on), visit.category)
+    age = age_on(visit.birth_on, visit.exam_on)
+    present = [line.group_code for line in ordered]
+    return rules.group_choices(catalogue, present, found, visit.sex, age, visit.category, begun)
 
 
 def _initials(db: Session, catalogue: Catalogue) -> dict[str, str]:

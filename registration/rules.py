@@ -284,25 +284,33 @@ def _price(groups: Sequence[ItemGroup], package: Package | None) -> int:
 
 
 def group_choices(
-    catalogue: Catalogue, present: Sequence[str], found: Sequence[ItemGroup], sex: str, age: int | None, category: str
-) -> tuple[GroupChoice, ...]:
-    """The groups that a search found, each with what speaks against adding it to the order that is there."""
+    catalogue: Catalogue, present: Sequence[str], found: Sequence[ItemGroup], sex: str, age: int | None, category: str,
+    begun: frozenset[str] = frozenset(),
+) -> tuple[GroupChoice, ...]:  # fmt: skip
+    """The groups that a search found, each with what speaks against adding it to the order that is there.
+
+    `begun` are the ordered groups of which something was done: a larger group cannot take their place any more.
+    """
     held = [catalogue.groups[code] for code in present if code in catalogue.groups]
     choices = []
     for group in found:
         contained = next((larger.name for larger in held if group.code in larger.includes), "")
         blocked = f"已包含在“{contained}”中" if contained else ""
         warnings: tuple[str, ...] = ()
+        smaller = [each for each in held if each.code in group.includes]
         if not blocked and group.code not in present and sex and age is not None:
+            beside = [each for each in held if each not in smaller]
             against = [
-                conflict for conflict in catalog_rules.conflicts(catalogue, [*held, group], sex, age, category)
+                conflict for conflict in catalog_rules.conflicts(catalogue, [*beside, group], sex, age, category)
                 if conflict.group == group.code
             ]  # fmt: skip
             blocked = next((conflict.text for conflict in against if conflict.is_blocking), "")
             warnings = tuple(conflict.text for conflict in against if not conflict.is_blocking)
-        smaller = [each.name for each in held if each.code in group.includes]
-        if smaller:
-            warnings = (*warnings, f"将替代“{'、'.join(smaller)}”")
+        fixed = next((each.name for each in smaller if each.code in begun), "")
+        if fixed:
+            blocked = blocked or f"其中的“{fixed}”已采样或检查,不能替代"
+        elif smaller:
+            warnings = (*warnings, f"将替代“{'、'.join(each.name for each in smaller)}”")
         choices.append(
             GroupChoice(
                 code=group.code, name=group.name, department=catalogue.departments[group.department].name,

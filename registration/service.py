@@ -21,6 +21,7 @@ from exam.kit.house import House, actor_of, house_of, system_actor
 from exam.people import rules as people_rules
 from exam.people import service as people
 from exam.people.facts import IdKind, NewPerson
+from exam.people.rules import age_on
 from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, TubeEvent, VisitState
@@ -134,7 +135,7 @@ def walk_in(db: Session, new: WalkIn) -> Opened:
     if taken(db, today) >= capacity_of(db, today):
         warnings = (*warnings, "今日名额已满,本次按现场登记接收")
     opened = _open(db, booking, is_booking=False)
-    return Opened(opened.visit_id, opened.visit_no, False, warnings)
+    return Opened(opened.visit_id, opened.visit_no, False, (*warnings, *opened.warnings))
 
 
 def walk_in_once(db: Session, key: str, new: WalkIn) -> Opened:
@@ -162,7 +163,8 @@ def _register_person(db: Session, new: WalkIn) -> tuple[UUID, tuple[str, ...]]:
 
 
 def _open(db: Session, new: NewBooking, *, is_booking: bool) -> Opened:
-    package = catalog.catalogue(db, new.exam_on).packages.get(new.package)
+    catalogue = catalog.catalogue(db, new.exam_on)
+    package = catalogue.packages.get(new.package)
     category = new.category or (package.category if package else "health")
     rules.require_category(category)
     visit_id = visits.open_visit(
@@ -174,7 +176,8 @@ def _open(db: Session, new: NewBooking, *, is_booking: bool) -> Opened:
     )  # fmt: skip
     visit = visits.get_row(db, visit_id)
     audit.note(db, "registration.book" if is_booking else "registration.walk_in", subject=f"visit:{visit.visit_no}")
-    return Opened(visit_id, visit.visit_no)
+    priced = rules.quote(catalogue, new.package, new.groups, visit.sex, age_on(visit.birth_on, new.exam_on), category)
+    return Opened(visit_id, visit.visit_no, False, priced.warnings)
 
 
 def register(db: Session, visit_id: UUID) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 
 from exam.kit.errors import Refused
 
@@ -43,11 +44,11 @@ def yuan(fen: int) -> str:
 
 def fen_from_yuan(text: str, field: str = "amount") -> int:
     """Yuan as a person types them, to fen. Refuses more than two decimals, and anything that is not a plain amount."""
-    try:
-        amount = Decimal(text.strip().replace(",", ""))
-        fen = amount * 100
-        if not amount.is_finite() or fen != fen.to_integral_value() or abs(fen) >= 10**12:
-            raise InvalidOperation
-    except InvalidOperation:
-        raise Refused("money.not_an_amount", f"金额“{text[:20]}”无效", "请输入元,最多两位小数,例如 128.50", field) from None
-    return int(fen)
+    plain = text.strip()
+    if not _PLAIN_AMOUNT.fullmatch(plain):
+        raise Refused("money.not_an_amount", f"金额“{text[:20]}”无效", "请输入元,最多两位小数,例如 128.50", field)
+    return int(Decimal(plain.replace(",", "")) * 100)
+
+
+_PLAIN_AMOUNT = re.compile(r"-?(?:[0-9]{1,10}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.[0-9]{1,2})?")
+"""ASCII digits with thousands in threes or none at all: `1e3`, `1,2,3` and `１０` are slips of a hand, not amounts."""

@@ -87,10 +87,12 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
     together = [*(catalogue.groups[code] for code in sorted(present) if code in catalogue.groups), *added]
     age = age_on(visit.birth_on, visit.exam_on)
     visits.refuse_conflicts(catalogue, together, visit.sex, age, visit.category)
-    replaced = [
-        line for line in lines(db, visit_id)
-        if line.state == LineState.PENDING and any(line.group_code in group.includes for group in added)
-    ]  # fmt: skip
+    replaced = []
+    for line in lines(db, visit_id):
+        whole = next((group for group in added if line.group_code in group.includes), None)
+        if whole is not None and line.state != LineState.REMOVED:
+            rules.require_replaceable(line, whole.name)
+            replaced.append(line)
     ids = visits.order_groups(db, visit, added, catalogue)
     _write(db, visit, [Step(line.id, Progress.REMOVED, "由更大的组合项目替代") for line in replaced])
     audit.note(db, "visits.add_groups", subject=f"visit:{visit.visit_no}")
@@ -100,9 +102,13 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
 
 
 def remove_line(db: Session, visit_id: UUID, line_id: UUID, reason: str) -> None:
-    """Takes a pending line off the order (T7); a line that was sampled, started or done stays."""
+    """Takes a line off the order of which nothing was done (T7); also a refused or postponed one, to pay it back (§8.5)."""
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_open_for_orders(visits.state_of(db, visit_id))
+    present = lines(db, visit_id)
+    for line in present:
+        if line.id == line_id:
+            rules.require_removable(line, present)
     audit.note(db, "visits.remove_line", subject=f"visit:{visit.visit_no}", reason=reason)
     _move(db, visit, [Step(line_id, Progress.REMOVED, reason)])
     visits.refresh(db, visit)
@@ -113,9 +119,6 @@ def remove_all(db: Session, visit_id: UUID, reason: str) -> None:
     """Takes every line off the order, refused and postponed ones too, before a visit is cancelled (T18)."""
     visit = visits.get_row(db, visit_id, lock=True)
     kept = [line for line in lines(db, visit_id) if line.state != LineState.REMOVED]
-    for line in kept:
-        if line.state in _PUT_OFF:
-            _take_up_again(db, visit, line.id, reason)
     _move(db, visit, [Step(line.id, Progress.REMOVED, reason) for line in kept])
     visits.refresh(db, visit)
     announce(db, OrderChanged(visit.id, visit.site, removed=tuple(line.id for line in kept)))

@@ -17,6 +17,7 @@ from exam.visits.facts import (
     VISIT_STATE_NAMES,
     LineState,
     Milestone,
+    OrderLine,
     Progress,
     TubeEvent,
     VisitState,
@@ -39,6 +40,8 @@ LINE = StateTable(
         ("postponed", "started"): "started",
         ("postponed", "resulted"): "resulted",
         ("postponed", "refused"): "refused",
+        ("refused", "removed"): "removed",
+        ("postponed", "removed"): "removed",
     },
     {str(state): name for state, name in LINE_STATE_NAMES.items()},
 )
@@ -107,6 +110,9 @@ _HIGHEST_FIRST = (
 
 _UNDERWAY = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
 _WITH_REASON = frozenset({Progress.REFUSED, Progress.POSTPONED, Progress.REMOVED})
+BEGUN = _UNDERWAY
+"""States of a line of which something was done: it is examined, or its tube was drawn."""
+
 _SETTLED = frozenset({LineState.CONFIRMED, LineState.REFUSED, LineState.REMOVED, LineState.POSTPONED})
 
 
@@ -209,6 +215,25 @@ def require_undo(milestone: Milestone, state: VisitState) -> None:
     if state not in allowed:
         shown = VISIT_STATE_NAMES[state]
         raise Refused("visits.undo_out_of_turn", UNDO_BLOCKED_TEXT.format(state=shown), "请先撤销其后的步骤(如撤回报告、撤销终审)")
+
+
+def require_removable(line: OrderLine, others: Iterable[OrderLine]) -> None:
+    """Refuses to take a service (venipuncture, chief review) off an order that was begun: it was rendered with the rest (T7)."""
+    begun = next((each for each in others if each.state in BEGUN), None)
+    if line.service_only and begun is not None:
+        shown = f"“{begun.name}”{LINE_STATE_NAMES[begun.state]}"
+        raise Refused("visits.service_rendered", f"{shown},不能再退“{line.name}”", "服务费随体检发生;如确需减免,请由收费处办理退费")
+
+
+def require_replaceable(smaller: OrderLine, larger: str) -> None:
+    """Refuses a larger group while the smaller one in it was begun: the same items would be examined and charged twice."""
+    if smaller.state in BEGUN:
+        raise Refused(
+            "visits.smaller_begun",
+            f"“{larger}”包含“{smaller.name}”,后者{LINE_STATE_NAMES[smaller.state]},不能再替代",
+            "请只添加其中没有的项目;未检测的标本可先撤销采集再更换组合",
+            "groups",
+        )
 
 
 def require_open_for_orders(state: VisitState) -> None:

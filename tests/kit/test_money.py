@@ -98,13 +98,16 @@ def test_yuan_reads_back(fen: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fen"), [("128.50", 12850), (" 1,280 ", 128000), ("0", 0), ("-0.01", -1), (".5", 50), ("12.500", 1250)]
+    ("text", "fen"), [("128.50", 12850), (" 1,280 ", 128000), ("0", 0), ("-0.01", -1), ("12,345,678.9", 1234567890)]
 )
 def test_an_amount_is_read_as_typed(text: str, fen: int) -> None:
     assert fen_from_yuan(text) == fen
 
 
-@pytest.mark.parametrize("text", ["", "1.005", "abc", "nan", "inf", "-inf", "12元", "1e20", "10000000000", "sNaN"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "1.005", "abc", "nan", "inf", "-inf", "12元", "1e20", "10000000000", "sNaN", "1e3", "1,2,3", "１０", "1_0", "12.500", ".5", "1,28", "+5"],
+)  # fmt: skip
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(Refused) as refusal:
         fen_from_yuan(text, "price")
