@@ -248,10 +248,21 @@ def free_port() -> int:
         return int(line.getsockname()[1])
 
 
+ONLY_THE_PEERS_BRING = ("pydantic", "annotated_types", "opentelemetry", "starlette")
+"""The framework loads each of these at its start where it finds one; no installation of ours has them."""
+
+_AS_INSTALLED = f"""
+import sys
+sys.modules.update(dict.fromkeys({ONLY_THE_PEERS_BRING!r}))
+from exam.cli import main
+sys.exit(main(["serve"]))
+"""
+
+
 def ours(ground: Ground, session: Session, probe: str) -> Server:
     """Our server, as `exam serve` starts it: one process, its worker inside, audit and sign-in on."""
     port = free_port()
-    command = [sys.executable, "-m", "exam.cli", "serve"]
+    command = [sys.executable, "-c", _AS_INSTALLED]
     return Server(command, {**ground.environment, "PORT": str(port)}, port, probe, {"cookie": session.cookie})
 
 

@@ -130,7 +130,7 @@ class Stand:
             .where(Record.department == fill.DEPARTMENT, Visit.visit_no.in_(wanted))
         )
         with self.ground.house() as house, house.unit(None, write=False) as db:
-            return dict(db.execute(statement).all())  # type: ignore[arg-type]
+            return dict(db.execute(statement).all())
 
 
 def _bounds(item: Any, sex: str) -> Bounds:
@@ -239,11 +239,15 @@ def compete(stand: Stand, *, is_write: bool, rounds: int, seconds: float, say: C
             say(f"{'P7' if is_write else 'P6'} {stand.ground.kind} {name} {outcome.per_second:.0f}/s p99 {outcome.p99:.1f} ms")
     return [
         Bout(
-            name, *(statistics.median(getattr(each, field) for each, _ in found) for field in ("per_second", "p50", "p99")),
-            statistics.median(cpu for _, cpu in found), tuple(each.per_second for each, _ in found),
+            contestant=name,
+            per_second=statistics.median(each.per_second for each, _ in found),
+            p50=statistics.median(each.p50 for each, _ in found),
+            p99=statistics.median(each.p99 for each, _ in found),
+            cpu_us=statistics.median(cpu for _, cpu in found),
+            rounds=tuple(each.per_second for each, _ in found),
         )
         for name, found in outcomes.items()
-    ]  # fmt: skip
+    ]
 
 
 # --- P8 ------------------------------------------------------------------------------------------------------------------

@@ -120,7 +120,10 @@ def _counts(db: Session, filters: QueueFilters) -> dict[str, int]:
     recent = day_of(house_of(db).clock.now()) - timedelta(days=FINAL_DAYS)
     counted = []
     for tab in QueueTab:
-        statement = _joined(select(func.count())).where(VisitBoard.site == site, _tab_condition(tab))
+        # Of the board alone: a month of finished visits is counted in its index, and looked up nowhere.
+        statement = select(func.count()).select_from(VisitBoard).where(VisitBoard.site == site, _tab_condition(tab))
+        if tab is QueueTab.RETURNED:
+            statement = statement.join(ReviewRow, ReviewRow.visit_id == VisitBoard.visit_id)
         if tab is QueueTab.FINAL:
             statement = statement.where(VisitBoard.exam_on >= (filters.since or recent))
         counted.append(statement.scalar_subquery().label(tab.value))

@@ -122,7 +122,7 @@ def _place_anchor(source: Path, target: Path) -> None:
     if (target / "series.json").exists() or not source.is_dir():
         return
     target.mkdir(parents=True, exist_ok=True)
-    for name in ("audit.log", "series.json"):
+    for name in (*sorted(path.name for path in source.glob("audit-*.log")), "audit.log", "series.json"):
         if (source / name).exists() and not (target / name).exists():
             content = (source / name).read_bytes()
             if name == "series.json":

@@ -356,7 +356,11 @@ def _copy_beside(house: House, copies: Path) -> None:
     """Copies the anchor folder (audit heads, high-water marks). Before the log: every anchored row is then in the copy."""
     source, target = house.data.parent / "anchor", copies / "anchor"
     target.mkdir(exist_ok=True, mode=0o700)
-    for name in ("audit.log", "series.json"):
+    kept = [path.name for path in house.anchor.kept()]
+    for name in kept:
+        if not (target / name).exists() and (target / "audit.log").exists():
+            (target / "audit.log").replace(target / name)  # as the anchor's own file was put aside with the new month
+    for name in (*kept, "audit.log", "series.json"):
         if not (source / name).exists():
             continue
         content = (source / name).read_bytes() if name == "series.json" else _tail(source / name, target / name)

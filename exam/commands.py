@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from exam import backup, migrations
 from exam.catalog import service as catalog
-from exam.kit import audit, jobs
+from exam.kit import audit, jobs, progress
 from exam.kit.clock import Clock
 from exam.kit.errors import Refused
 from exam.kit.events import Event
@@ -25,7 +28,9 @@ from exam.kit.module import Command
 from exam.kit.random import SystemRandom
 from exam.kit.server_checks import require_safe_server
 from exam.settings import Settings
-from exam.staff import accounts
+from exam.staff import accounts, rights
+
+log = logging.getLogger("exam")
 
 
 def anchor(house: House) -> None:
@@ -122,7 +127,7 @@ def set_up(settings: Settings, clock: Clock | None = None) -> House:
     with owner.unit(system_actor(owner.site)) as db:
         audit.make_writers(db)
     with owner.unit(system_actor(owner.site)) as db:
-        accounts.load_roles(db, owner.modules)
+        rights.load_roles(db, owner.modules)
         catalog.load_starter(db)
         for module in owner.modules.all:
             if module.set_up is not None:
@@ -156,37 +161,38 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     app = create_app(house)
     gc.freeze()  # the routes, tables and templates stay for good: no pause while serving looks through them
     stop = threading.Event()
-    worker = threading.Thread(target=jobs.work, args=(house, stop), name="worker", daemon=True)
-    if not arguments.no_worker:
-        worker.start()
-    warm = threading.Timer(WARM_AFTER_SECONDS, _warm, (house,))
-    warm.daemon = True
-    warm.start()
+    background = threading.Thread(target=_in_background, args=(house, stop, not arguments.no_worker), name="worker", daemon=True)
+    background.start()
     print(f"体检系统已启动: http://{settings.host}:{settings.port}", flush=True)
     uvicorn.run(
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False,
         ssl_certfile=settings.tls_certificate or None, ssl_keyfile=settings.tls_key or None,
         proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
     )  # fmt: skip
-    warm.cancel()
     stop.set()
     house.wake.set()
-    if worker.is_alive():
-        worker.join(10)
+    background.join(10)
     anchor(house)
     checkpoint(house)
     return 0
 
 
-WARM_AFTER_SECONDS = 1.0
-"""The first pages after a start come before what only a later one needs."""
+FIRST_PAGES_SECONDS = 1.0
+"""After a start the pages that people wait for come first; overdue jobs and what only a later page needs come after this."""
 
 
-def _warm(house: House) -> None:
-    """Loads what the first request of a kind would have to wait for (fonts, seal), once the server answers."""
+def _in_background(house: House, stop: threading.Event, is_worker: bool) -> None:
+    """Once the server answers: loads what the first request of a kind would have to wait for (fonts, seal), then works."""
+    if stop.wait(FIRST_PAGES_SECONDS):
+        return
     for module in house.modules.all:
         if module.warm is not None:
-            module.warm(house)
+            try:
+                module.warm(house)
+            except Exception as error:  # the request that needs it will say what is wrong; the worker has other work as well
+                log.warning("%s: not loaded ahead: %s", module.name, type(error).__name__)
+    if is_worker:
+        jobs.work(house, stop)
 
 
 def require_safe_address(settings: Settings) -> None:
@@ -219,32 +225,49 @@ def _worker(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
-def breaches_of(house: House) -> list[tuple[str, list[str]]]:
-    """Every invariant of every loaded module with its breaches. Each is checked on one state of the database: a check takes
-    several statements, and people go on working between them.
+MOST_LISTED = 1000
+"""Of so many breaches of one invariant the texts are kept; the others are counted, for a damaged database may have millions."""
+
+
+def checked(house: House) -> Iterator[tuple[str, list[str]]]:
+    """Every invariant of every loaded module with its breaches, each as soon as it is checked; long checks say how far they are on
+    a terminal. Each is checked on one state of the database: a check takes several statements, and people go on working between.
     """
-    found = []
     for module in house.modules.all:
         for invariant in module.invariants:
+            name = f"{module.name}: {invariant.name}"
+            line = progress.Line(name)
             with house.unit(system_actor(house.site), write=False) as db:
+                db.info["progress"] = line if line.is_seen else None
                 if not house.is_sqlite:  # there a transaction has one snapshot anyway
                     db.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
-                found.append((f"{module.name}: {invariant.name}", list(invariant.check(db))))
-    return found
+                found = iter(invariant.check(db))
+                breaches = list(islice(found, MOST_LISTED))
+                if more := sum(1 for _ in found):
+                    breaches.append(f"{MOST_LISTED + more} in all")
+            line.clear()
+            yield name, breaches
+
+
+def breaches_of(house: House) -> list[tuple[str, list[str]]]:
+    """Every invariant with its breaches, as `checked` finds them."""
+    return list(checked(house))
 
 
 def show(name: str, breaches: list[str]) -> int:
-    """Prints an invariant with its first breaches; says how many there are."""
-    print(f"{'ok  ' if not breaches else 'FAIL'} {name}")
+    """Prints an invariant with its first breaches, at once; says how many there are."""
+    print(f"{'ok  ' if not breaches else 'FAIL'} {name}", flush=True)
     for breach in breaches[:20]:
         print(f"     {breach}")
+    if len(breaches) > 20:
+        print(f"     … {breaches[-1] if len(breaches) > MOST_LISTED else f'{len(breaches)} in all'}")
     return len(breaches)
 
 
 def _verify(settings: Settings, arguments: Namespace) -> int:
     house = open_house(settings)
     bad = 0
-    for name, breaches in breaches_of(house):
+    for name, breaches in checked(house):
         bad += show(name, breaches)
     if house.is_sqlite:
         with house.engine.connect() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Sequence
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import ScalarSelect, Select, func, select
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session
@@ -23,7 +24,7 @@ from exam.kit.events import announce
 from exam.kit.house import Actor, House, actor_of, house_of, system_actor
 from exam.visits import service as visits
 from exam.visits.models import Visit
-from reporting import service
+from reporting import sealing, service
 from reporting.facts import IssueAsked
 from reporting.models import IssueRequest, ReportFact, Setting
 
@@ -38,9 +39,16 @@ WAITING = "waiting"
 PASSING = (Stale, StaleDataError, OperationalError, InterfaceError, NoConnectionFree, OSError)
 """Somebody else wrote this visit, the database was not there or had no connection free, or the disk was in trouble."""
 
+FULL = "space.full"
+FAULTS = {
+    errno.ENOSPC: "磁盘空间不足", errno.EDQUOT: "磁盘空间不足", errno.EROFS: "磁盘为只读", errno.EIO: "磁盘读写出错",
+    errno.EACCES: "没有读写权限", errno.EPERM: "没有读写权限", errno.ENOENT: "文件缺失",
+}  # fmt: skip
+"""What kept the files of a report from being read or written, by the number of the system's error."""
+
 
 class RequestLine(msgspec.Struct, frozen=True):
-    """One visit of a batch: waiting, done or refused, and in words what came of it."""
+    """One visit of a batch: waiting, done or refused, and in words what came of it or keeps it waiting."""
 
     visit_no: str
     person_name: str
@@ -60,6 +68,11 @@ class Batch(msgspec.Struct, frozen=True):
     def count(self, state: str) -> int:
         """How many lines are in a state."""
         return sum(line.state == state for line in self.lines)
+
+    @property
+    def held_up(self) -> int:
+        """How many lines wait because issuing failed; the worker goes on trying."""
+        return sum(line.state == WAITING and bool(line.text) for line in self.lines)
 
     @property
     def is_finished(self) -> bool:
@@ -116,6 +129,39 @@ def batch(db: Session, batch_id: UUID) -> Batch:
     return Batch(batch_id, rows[0][0].asked_by_name, rows[0][0].asked_at, lines)
 
 
+class Issuing(msgspec.Struct, frozen=True):
+    """How issuing goes at a site: by itself or not, how many requests wait because it failed, and why the last of them does."""
+
+    is_automatic: bool
+    held_up: int
+    fault: str
+
+
+def issuing(db: Session) -> Issuing:
+    """How issuing goes at the actor's site; one statement."""
+    site = actor_of(db).site
+    failed = _failed(site)
+    count = select(func.count()).select_from(failed.subquery()).scalar_subquery()
+    chosen = select(Setting.is_issued_automatically).where(Setting.site == site).scalar_subquery()
+    found = db.execute(select(chosen, count, _last(failed))).one()
+    return Issuing(bool(found[0]), found[1], found[2] or "")
+
+
+def fault_of(db: Session, visit_id: UUID) -> str:
+    """Why the last request of a visit waits although issuing was tried; empty when none does."""
+    return db.scalar(select(_last(_failed(actor_of(db).site).where(IssueRequest.visit_id == visit_id)))) or ""
+
+
+def _failed(site: str) -> Select[Any]:
+    return select(IssueRequest.text).where(
+        IssueRequest.state == WAITING, IssueRequest.text != "", IssueRequest.site == site
+    )
+
+
+def _last(failed: Select[Any]) -> ScalarSelect[Any]:
+    return failed.order_by(IssueRequest.id.desc()).limit(1).scalar_subquery()
+
+
 # --- the worker's part -----------------------------------------------------------------------------------------------
 
 
@@ -124,11 +170,11 @@ def issue_waiting(house: House) -> None:
     then stored in a short one together with the word that it is done.
 
     Whatever ends this process leaves a request waiting or dealt with, never between. A round takes a few requests only, so
-    that one large batch does not keep the worker's other tasks waiting.
+    that one large batch does not keep the worker's other tasks waiting. What failed in the last round comes after the others.
     """
     with house.unit(system_actor(house.site), write=False) as db:
         table = IssueRequest.__table__
-        requests = db.execute(select(table).where(table.c.state == WAITING).order_by(table.c.id).limit(MOST_IN_ROUND)).all()
+        requests = db.execute(select(table).where(table.c.state == WAITING).order_by(table.c.text != "", table.c.id).limit(MOST_IN_ROUND)).all()
     for request in requests:
         _issue_one(house, request)
 
@@ -147,13 +193,40 @@ def _issue_one(house: House, request: Any) -> None:
     except PASSING as passing:
         # The request waits, and the next round draws anew.
         log.info("a report waits for the next round: %s", type(passing).__name__)
+        if isinstance(passing, OSError):
+            _hold_up(house, request, _fault_text(house, passing))
     except Refused as refused:
+        if refused.code == FULL:
+            _hold_up(house, request, FAULTS[errno.ENOSPC])
+            return
         log.warning("a report was refused: %s", refused.code)
         _refuse(house, request, f"{refused.text}。{refused.hint}")
     except Exception as error:
         # One report that cannot be drawn must not keep all later ones from being issued.
         log.error("a report could not be issued\n%s", trace_of(error))
         _refuse(house, request, "生成报告时系统出错。请联系系统管理员,排除后重新发布")
+
+
+def _fault_text(house: House, fault: OSError) -> str:
+    """What a fault of the disk means to somebody who can mend it: what it concerns and what is wrong. No path of the server."""
+    concerned = fault.filename if isinstance(fault.filename, str) else ""
+    what = "电子章" if concerned.startswith(str(sealing.folder_of(house))) else "报告文件"
+    return f"{what}{FAULTS.get(fault.errno or 0, '无法读写')}"
+
+
+def _hold_up(house: House, request: Any, fault: str) -> None:
+    """Writes down why a request still waits, once for each reason. Where even that cannot be written, the log has it."""
+    text = f"发布失败:{fault}。系统每隔几秒自动重试,无需重新申请;请联系系统管理员排除故障"
+    if request.text == text:
+        return
+    log.error("a report cannot be issued and is tried again and again: %s", fault)
+    try:
+        # The house's own work: it may still write a little when people may not any more.
+        with house.unit(system_actor(request.site)) as db:
+            if (row := _take(db, request.id)) is not None:
+                row.text = text
+    except (*PASSING, Refused) as also:
+        log.warning("why a report waits could not be stored: %s", type(also).__name__)
 
 
 def _asker(request: Any) -> Actor:

@@ -21,7 +21,7 @@ from exam.people.facts import SEX_NAMES
 from exam.staff import accounts
 from exam.visits import service as visits
 from exam.visits.facts import CATEGORY_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
-from reporting import batches, queries, service
+from reporting import batches, queries, sealing, service
 from reporting.facts import REPORT_STATE_NAMES, ReportKind
 from reporting.queries import TAB_NAMES, Tab
 
@@ -68,7 +68,7 @@ def _board(db: Session, form: BoardForm) -> web.Page:
     found = queries.find(db, chosen, form.q, back, _number_of(form.page))
     return web.page(
         db, "reporting/board.html", found=found, tab=chosen, tabs=TAB_NAMES, q=form.q, days=back,
-        choices=queries.DAYS, is_automatic=batches.is_issued_automatically(db),
+        choices=queries.DAYS, issuing=batches.issuing(db),
     )  # fmt: skip
 
 
@@ -134,11 +134,13 @@ def show(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Page:
     """A visit's versions and what can be done with them."""
     visit_id = service.visit_of(db, visit_no)
     audit.read(db, "reporting.read_report", f"visit:{visit_no}")
-    versions = service.versions(db, visit_id)
+    versions, card = service.versions(db, visit_id), visits.card(db, visit_id)
+    is_waiting = card.state == VisitState.FINAL
     names = accounts.names(db, [each.issued_by for each in versions])
     return web.page(
-        db, "reporting/report.html", card=visits.card(db, visit_id), versions=versions, states=REPORT_STATE_NAMES, names=names,
-        standing=next((each for each in versions if each.is_standing), None), is_waiting=service.is_waiting(db, visit_id),
+        db, "reporting/report.html", card=card, versions=versions, states=REPORT_STATE_NAMES, names=names, is_waiting=is_waiting,
+        standing=next((each for each in versions if each.is_standing), None),
+        fault=batches.fault_of(db, visit_id) if is_waiting else "",
     )  # fmt: skip
 
 
@@ -146,14 +148,18 @@ def show(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Page:
 def preview(
     request: AnyRequest, db: web.Db, visit_no: FromPath[str], version: FromQuery[str] = "", kind: FromQuery[str] = "main"
 ) -> web.Page:
-    """The report on screen: as it would be issued now, or as a version was."""
+    """The report on screen: the wanted version, else the one that counts, else as it would be issued now."""
     visit_id, wanted = service.visit_of(db, visit_no), _kind(db, kind)
     audit.read(db, "reporting.preview", f"visit:{visit_no}", reason=wanted.value)
-    number, has_supplement = _number_of(version), False
+    number, has_supplement, versions = _number_of(version), False, service.versions(db, visit_id)
+    if not version:
+        # While results are corrected the version that stands is no answer: what comes after it is being made.
+        number = next((each.number for each in versions if each.is_standing and each.is_current), 0)
     warnings: tuple[str, ...] = ()
-    stored = next((each for each in service.versions(db, visit_id) if each.number == number), None)
+    stored = next((each for each in versions if each.number == number), None)
     if number:
         document = service.stored_document(db, visit_id, number, wanted)
+        has_supplement = stored is not None and stored.has_supplement
     else:
         found = service.document_for(db, visit_id)
         chosen = found.supplement if wanted == ReportKind.SUPPLEMENT else found.document
@@ -163,7 +169,7 @@ def preview(
     return web.page(
         db, "reporting/preview.html", document=document, number=number, warnings=warnings, visit_no=visit_no, stored=stored,
         states=REPORT_STATE_NAMES, is_supplement=wanted == ReportKind.SUPPLEMENT, has_supplement=has_supplement,
-        is_waiting=service.is_waiting(db, visit_id),
+        is_waiting=service.is_waiting(db, visit_id), pictures=sealing.picture_addresses(db, document),
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session, aliased
 from chief_review import rules as review_rules
 from chief_review.facts import AbnormalCount, ConclusionLine, ReviewState
 from chief_review.models import ReviewRow, ReviewVersion
-from chief_review.service import Span
 from exam.catalog import service as catalog
 from exam.kit import ids
 from exam.kit.clock import CENTRE_ZONE, day_of
@@ -27,6 +26,7 @@ from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits.facts import LineState, VisitState
 from exam.visits.models import LineBoard, Visit, VisitBoard
+from exam.visits.spans import Span
 from reporting.facts import RecordVersion, ReportEvent, ReportKind, ReportRow
 from reporting.models import ReportFact, Version
 from results.models import Record, Value

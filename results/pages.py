@@ -129,10 +129,10 @@ def show_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.
     """A person's results of one visit over all departments, with the way to the other visits (QRY-3)."""
     visit_id = visits.find_id(db, visit_no)
     card = visits.card(db, visit_id)
-    departments = [screen.shown(db, each) for each in service.department_results(db, visit_id)]
+    sheets = screen.reading_sheets(db, visit_id)
     others = [each for each in visits.of_person(db, card.person_id) if each.id != visit_id]
     audit.read(db, "results.read_visit", f"visit:{card.visit_no}")
-    return web.page(db, "results/visit.html", card=card, departments=departments, others=others)
+    return web.page(db, "results/visit.html", card=card, sheets=sheets, others=others)
 
 
 # --- the entry screen ------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from exam.kit.house import actor_of
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Flag, Reading, Subject
 from exam.visits import service as visits
-from exam.visits.facts import OrderLine, VisitCard
+from exam.visits.facts import LineState, OrderLine, VisitCard
 from results import queries, rules
 from results.facts import DepartmentResult, EarlierValue, RecordState, RecordVersion
 from results.models import Record, Version
@@ -79,6 +79,20 @@ class HistoryRow(msgspec.Struct, frozen=True):
     high: str | None
 
 
+class ReadingSheet(msgspec.Struct, frozen=True):
+    """A department's current values to be read, under the groups that were ordered as on its entry screen.
+
+    `outside` has the values that no open group asks for any more; `lines` are the ones that were refused or postponed.
+    """
+
+    result: DepartmentResult
+    bands: tuple[tuple[Section, ...], ...]
+    common_state: str
+    is_dense: bool
+    outside: DepartmentResult
+    lines: tuple[OrderLine, ...]
+
+
 class EntryScreen(msgspec.Struct, frozen=True):
     """Everything on the entry screen.
 
@@ -133,9 +147,9 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
         card=visits.to_card(found.visit, found.board),
         result=shown(db, result),
         bands=_bands(sections),
-        common_state=Counter(section.state for section in sections).most_common(1)[0][0] if sections else "",
+        common_state=_common_state(sections),
         lines=rest,
-        is_dense=sum(field.kind in ("number", "calculated") for field in fields.values()) >= DENSE_FIELDS,
+        is_dense=_is_dense(fields.values()),
         missing_names=tuple(fields[code].name for code in result.missing if code in fields),
         abnormal=_abnormal(field.mark for field in fields.values()),
         draft=rules.draft_summary(result.department_name, sheet, readings).text,
@@ -153,6 +167,37 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
         may_verify=actor.serves("results.verify", department),
         may_reopen=record.state == RecordState.VERIFIED and actor.serves("results.reopen", department),
     )
+
+
+def reading_sheets(db: Session, visit_id: UUID) -> tuple[ReadingSheet, ...]:
+    """Every department of a visit to be read, in the order of the rooms; three statements."""
+    found = queries.load(db, visit_id)
+    return tuple(_reading_sheet(found, shown(db, result)) for result in queries.in_room_order(found))
+
+
+def _reading_sheet(found: queries.VisitResults, result: DepartmentResult) -> ReadingSheet:
+    sheet, subject = found.sheet(result.department), found.subject()
+    readings = {reading.item: reading for reading in result.readings}
+    fields = {code: _field(item, readings[code], subject, sheet, ()) for code, item in sheet.items.items() if code in readings}
+    lines = tuple(line for line in sheet.lines if line.state != LineState.REMOVED)
+    sections, rest = _sections(found.catalogue, lines, fields)
+    placed = {field.code for section in sections for field in section.fields}
+    return ReadingSheet(
+        result=result,
+        bands=_bands(sections),
+        common_state=_common_state(sections),
+        is_dense=_is_dense(fields.values()),
+        outside=msgspec.structs.replace(result, readings=tuple(each for each in result.readings if each.item not in placed)),
+        lines=tuple(line for line in rest if line.state in (LineState.REFUSED, LineState.POSTPONED)),
+    )
+
+
+def _common_state(sections: Sequence[Section]) -> str:
+    return Counter(section.state for section in sections).most_common(1)[0][0] if sections else ""
+
+
+def _is_dense(fields: Iterable[Field]) -> bool:
+    return sum(field.kind in ("number", "calculated") for field in fields) >= DENSE_FIELDS
 
 
 def _sections(

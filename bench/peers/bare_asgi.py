@@ -117,7 +117,8 @@ class Postgresql:
     async def _all(self, statement: str, values: tuple[Any, ...]) -> list[Any]:
         connection = await self._free.get()
         try:
-            return await (await connection.execute(statement, values)).fetchall()
+            rows: list[Any] = await (await connection.execute(statement, values)).fetchall()
+            return rows
         finally:
             self._free.put_nowait(connection)
 
@@ -169,7 +170,7 @@ class Postgresql:
 
 def judged(items: dict[str, Item], sex: str, entry: Entry) -> list[tuple[str, ...]]:
     """The values as rows."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for code, raw in entry.values.items():
         item = items[code]
         bounds = item.bounds[sex]

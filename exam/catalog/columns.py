@@ -318,9 +318,15 @@ def read(
 
 def range_line(entry: ReferenceRange) -> str:
     """A reference range in one line, for lists and differences."""
-    ages = f" {entry.age_from}–{entry.age_to}岁" if entry.age_to < 150 else f" {entry.age_from}岁及以上" if entry.age_from else ""
-    whom = f"{SEXES.get(entry.sex or '', '')}{ages} {rules.range_text(entry)}".strip()
-    return f"{whom}({words.source_name(entry.source) or '无来源'},{'已审核' if entry.approved else '未审核'})"
+    said = (SEXES.get(entry.sex or "", ""), age_text(entry.age_from, entry.age_to), rules.range_text(entry))
+    return f"{' '.join(each for each in said if each)}({words.source_name(entry.source) or '无来源'},{'已审核' if entry.approved else '未审核'})"
+
+
+def age_text(age_from: int, age_to: int) -> str:
+    """An age from and to in words; empty where every age is meant."""
+    if age_to < 150:
+        return f"{age_from}–{age_to}岁"
+    return f"{age_from}岁及以上" if age_from else ""
 
 
 def facts_of(kind: str, entry: Any, names: Names = MappingProxyType({})) -> list[tuple[str, str]]:
@@ -371,7 +377,11 @@ class Difference(msgspec.Struct, frozen=True):
 def differences(now: Mapping[str, Mapping[str, Any]], wanted: Iterable[tuple[str, Any]]) -> list[Difference]:
     """What makes the entries `wanted` (with their kinds) differ from those of `now` (by kind and code), retired ones last."""
     found: list[Difference] = []
-    names = names_of(now)
+    wanted = list(wanted)
+    # What one entry of the new catalogue says of another that is new too is told by its name.
+    names = {kind: dict(known) for kind, known in names_of(now).items()}
+    for kind, entry in wanted:
+        names[kind].setdefault(entry.code, entry.name)
     seen: set[tuple[str, str]] = set()
     for kind, entry in wanted:
         seen.add((kind, entry.code))

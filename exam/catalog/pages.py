@@ -13,7 +13,7 @@ from litestar.params import Body, FromPath, FromQuery
 
 from exam.catalog import columns, entry_form, service, words, workbook
 from exam.catalog.columns import COLUMNS, RANGE_COLUMNS, SHEETS
-from exam.catalog.facts import Catalogue
+from exam.catalog.facts import Catalogue, Item, ItemGroup, Package
 from exam.kit import web
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, NotFound, Refused
@@ -80,7 +80,7 @@ def show_catalog(
         (
             entry.code,
             getattr(entry, "source", ""),
-            [(columns.shown(each, getattr(entry, each.name), names), _small(each, entry)) for each in shown],
+            [columns.shown(each, getattr(entry, each.name), names) for each in shown],
         )
         for entry in found[(at - 1) * PAGE_SIZE : at * PAGE_SIZE]
     ]
@@ -90,13 +90,6 @@ def show_catalog(
         departments=entry_form.known_entries(catalogue)["department"] if kind in ("item", "group") else [],
         may_change=actor_of(db).may("catalog.change"),
     )  # fmt: skip
-
-
-def _small(column: columns.Column, entry: Any) -> str:
-    """What stands in small letters beside a value: a unit's UCUM code, where it is another text."""
-    if column.shape != "unit":
-        return ""
-    return entry.unit if words.common_unit(entry.unit) != entry.unit else ""
 
 
 @web.get("/catalog/entries/{kind:str}/{code:str}", may="catalog.read")
@@ -115,9 +108,12 @@ def show_entry(request: AnyRequest, db: web.Db, kind: FromPath[str], code: FromP
     entry = present or newest.entry
     # What an entry holds stands in a table of its own.
     held = {"items"} if kind == "group" else {"groups"} if kind == "package" else set()
-    small = {columns.label_of(each): _small(each, entry) for each in COLUMNS[kind]}
-    listed = {columns.label_of(each) for each in COLUMNS[kind] if each.name in held}
-    facts = [(label, text, small.get(label, "")) for label, text in columns.facts_of(kind, entry, names) if label not in listed]
+    hidden = {columns.label_of(each) for each in COLUMNS[kind] if each.name in {*held, "age_from", "age_to"}}
+    facts = [(label, text) for label, text in columns.facts_of(kind, entry, names) if label not in hidden]
+    if isinstance(entry, (ItemGroup, Package)):
+        facts.append(("适用年龄", columns.age_text(entry.age_from, entry.age_to) or "不限"))
+    if isinstance(entry, Item) and words.common_unit(entry.unit) != entry.unit:
+        facts.append(("接口用单位", f"{entry.unit}(UCUM)"))
     return web.page(
         db, "exam/catalog_entry.html", kind=kind, kind_name=SHEETS[kind], newest=newest, present=present, today=_today(db),
         facts=facts, content=_content(catalogue, kind, entry), entry=entry, history=list(zip(versions, steps, strict=True)),

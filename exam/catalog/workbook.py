@@ -10,7 +10,6 @@ from io import BytesIO
 from typing import Any
 
 import msgspec
-from python_calamine import CalamineWorkbook
 
 from exam.catalog import columns
 from exam.catalog.columns import COLUMNS, RANGE_COLUMNS, RANGE_SHEET, SHEETS, STRUCTS
@@ -139,6 +138,8 @@ def _refuse(reason: str, text: str, hint: str) -> Refused:
 
 def read(content: bytes) -> Read:
     """The entries of a workbook and every problem at once, each with its sheet, row and column."""
+    from python_calamine import CalamineWorkbook
+
     check_container(content)
     try:
         book = CalamineWorkbook.from_filelike(BytesIO(content))

@@ -11,17 +11,19 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import BigInteger, Index, Table, Text, bindparam, insert, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from exam.kit.db import Model, canonical, in_order, row_digest
-from exam.kit.durable import sync
+from exam.kit import recorded_rows
+from exam.kit.db import Model, canonical, in_order
+from exam.kit.durable import store, sync
 from exam.kit.prepared import PreparedStatement
 
 WRITERS = 8
@@ -178,59 +180,16 @@ def breaches(db: Session) -> Iterator[str]:
 
 def row_breaches(db: Session) -> Iterator[str]:
     """Compares every audited row with the last digest that the audit holds for it: an edit by raw SQL shows here."""
-    tables: dict[str, Table] = {
-        mapper.class_.__tablename__: mapper.class_.__table__
-        for mapper in Model.registry.mappers
-        if getattr(mapper.class_, "__audited__", True)
-    }
-    known: dict[str, dict[str, tuple[_Recorded, ...]]] = {name: {} for name in tables}
-    listing = select(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq, _AUDIT.c.rows).where(_AUDIT.c.rows != "")
-    ordered = listing.order_by(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq).execution_options(yield_per=5000)
-    for at, writer, seq, rows in db.execute(ordered):
-        for line in rows.splitlines():
-            name, key, digest = line.split(" ")
-            if name in known:
-                known[name][key] = _with(known[name].get(key, ()), _Recorded(digest, at, writer, seq))
-    for name, table in sorted(tables.items()):
-        digests = known[name]
-        keys = [column.key for column in table.primary_key.columns]
-        for row in db.execute(select(table).execution_options(yield_per=5000)):
-            key = "/".join(str(row._mapping[each]) for each in keys)
-            expected = digests.pop(key, ())
-            if not expected:
-                yield f"{name} {key}: no audit row knows it"
-            elif row_digest(table, dict(row._mapping)) not in {each.digest for each in expected}:
-                yield f"{name} {key}: its content differs from what the audit recorded"
-        for key, expected in digests.items():
-            if all(each.digest != "-" for each in expected):
-                yield f"{name} {key}: the audit knows it, the table does not"
-
-
-class _Recorded(NamedTuple):
-    """What one audit row says of one row: its digest, and where that stands."""
-
-    digest: str
-    at: datetime
-    writer: int
-    seq: int
-
-
-def _with(before: tuple[_Recorded, ...], new: _Recorded) -> tuple[_Recorded, ...]:
-    """Which records of a row may be its last one, with one more. They come in the order of their time.
-
-    Within one chain the sequence says what came last. Between two chains only the clock does, and where they are closer than
-    `CLOCK_DOUBT` it may be wrong: then either may be the last.
-    """
-    if any(each.writer == new.writer and each.seq > new.seq for each in before):
-        return before
-    return (*(each for each in before if each.writer != new.writer and new.at - each.at <= CLOCK_DOUBT), new)
+    told = select(_AUDIT.c.at, _AUDIT.c.writer, _AUDIT.c.seq, _AUDIT.c.rows).where(_AUDIT.c.rows != "")
+    return recorded_rows.breaches(db, told, CLOCK_DOUBT)
 
 
 class Anchor:
     """The heads of all chains, signed with a key and written outside the database, so that a cut tail shows.
 
-    One signed line each time. The last one may be torn by a crash while it was written: that is told apart from damage, and
-    the next line takes its place.
+    One signed line each time that a head moved. The last one may be torn by a crash while it was written: that is told apart
+    from damage, and the next line takes its place. With the first line of a month the older ones are kept as `audit-YYYY-MM.log`
+    beside it; the anchor itself is never without a whole line again.
     """
 
     def __init__(self, path: Path, key: bytes) -> None:
@@ -238,14 +197,21 @@ class Anchor:
         self._key = key
 
     def write(self, db: Session, now: datetime) -> None:
-        """Appends one signed line with every writer's sequence and head; it is on the disk when this returns."""
-        heads = {str(row.writer): [row.seq, bytes(row.head).hex()] for row in db.execute(select(_WRITER))}
-        body = msgspec.json.encode({"at": canonical(now), "heads": heads})
-        line = body + b" " + self._sign(body).encode() + b"\n"
+        """Appends one signed line with every writer's sequence and head, unless the last one says the same; it is on the disk
+        when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # the worker and a stopping server may both come
+        with self._locked() as file:
             tail = _last_line(file)
+            told = msgspec.json.decode(tail.rpartition(b" ")[0]) if self._is_signed(tail) else None
+            heads = {str(row.writer): [row.seq, bytes(row.head).hex()] for row in db.execute(select(_WRITER))}
+            if told is not None and told["heads"] == heads:
+                return
+            at = canonical(now)
+            body = msgspec.json.encode({"at": at, "heads": heads})
+            line = body + b" " + self._sign(body).encode() + b"\n"
+            if told is not None and told["at"][:_MONTH] < at[:_MONTH] and self._is_kept(told["at"][:_MONTH]):
+                store(self.path, [line])
+                return
             if self._is_torn(tail):
                 file.truncate(file.seek(0, os.SEEK_END) - len(tail))
             elif not tail.endswith(b"\n"):
@@ -255,18 +221,49 @@ class Anchor:
             os.fsync(file.fileno())
         sync(self.path.parent)
 
-    def breaches(self, db: Session) -> Iterator[str]:
-        """Checks the last good line against the chains: the anchored rows must still be there, unchanged."""
-        if not self.path.exists():
-            return
-        good = line = b""
-        with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if self._is_signed(line):
-                    good = line
-                elif not (self._is_torn(line) and not file.peek(1)):
-                    yield f"audit anchor line {number}: the signature is wrong"
+    @contextmanager
+    def _locked(self) -> Iterator[IO[bytes]]:
+        """The anchor, open and locked: the worker and a stopping server may both come, and one may put the file aside."""
+        while True:
+            with self.path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(file.fileno()), self.path.stat()):
+                    yield file
                     return
+
+    def _is_kept(self, month: str) -> bool:
+        """Gives the lines so far a second name, that of their month; the anchor's own name then goes to the next line."""
+        kept = self.path.with_name(f"audit-{month}.log")
+        try:
+            os.link(self.path, kept)
+        except OSError:  # a crash came between the two steps; or the name is taken, and the month goes on in the same file
+            return kept.exists() and kept.samefile(self.path)
+        sync(self.path.parent)
+        return True
+
+    def kept(self) -> list[Path]:
+        """The files of earlier months, oldest first."""
+        return sorted(self.path.parent.glob("audit-*.log"))
+
+    def breaches(self, db: Session) -> Iterator[str]:
+        """Checks every line's signature, and the last good line against the chains: its rows must still be there, unchanged."""
+        good = b""
+        kept = self.kept()
+        for path in (*kept, self.path) if kept or self.path.exists() else ():
+            if not path.exists():
+                yield "audit anchor: the file of this month is missing"
+                return
+            good = b""
+            with path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if self._is_signed(line):
+                        good = line
+                    elif path != self.path or not (self._is_torn(line) and not file.peek(1)):
+                        yield f"audit anchor line {number}{f' of {path.name}' if path != self.path else ''}: the signature is wrong"
+                        return
+            if kept and not good:
+                yield f"audit anchor: no line of {path.name} is whole"
+                return
         if not good:
             return
         heads = msgspec.json.decode(good.rpartition(b" ")[0])["heads"]
@@ -308,6 +305,7 @@ class Anchor:
 
 
 _OPENING = b'{"at":"'
+_MONTH = len("2026-11")
 _LINE_BYTES = 64 * 1024
 """More than any line of the anchor is long."""
 

@@ -7,16 +7,14 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal
-
-import zxingcpp
-from reportlab import rl_config
-from reportlab.lib.utils import ImageReader
-from reportlab.pdfgen.canvas import Canvas
+from typing import TYPE_CHECKING, Any, Literal
 
 from exam.kit.clock import local
 from exam.kit.paper_literal import clean
 from exam.kit.paper_text import BOX, Fonts, fonts
+
+if TYPE_CHECKING:  # a server draws only after its first answers, so what draws is loaded where it is used
+    from reportlab.pdfgen.canvas import Canvas
 
 __all__ = [
     "A4",
@@ -42,7 +40,7 @@ POINTS_OF_MODULE = 0.25 * MM
 PRODUCER = "exam-centre"
 
 Align = Literal["left", "right", "centre"]
-Operation = Callable[[Canvas, float], None]
+Operation = Callable[["Canvas", float], None]
 
 _saving = threading.Lock()
 """reportlab reads a font file through one shared position while it writes subsets: two threads must take turns."""
@@ -51,6 +49,8 @@ _saving = threading.Lock()
 @lru_cache(maxsize=4096)
 def code128_bars(content: str) -> tuple[int, ...]:
     """The widths of bars and spaces in modules, beginning with a bar. An even count of digits is all subset C."""
+    import zxingcpp
+
     picture = zxingcpp.create_barcode(content, zxingcpp.BarcodeFormat.Code128).to_image(scale=1, add_quiet_zones=False)
     view: Any = memoryview(picture)
     row = [view[0, column] < 128 for column in range(view.shape[1])]
@@ -250,6 +250,8 @@ class Paper:
 
     def picture(self, x: float, y: float, width: float, height: float, content: bytes) -> None:
         """A PNG or JPEG picture, fitted into the box with its proportions kept."""
+        from reportlab.lib.utils import ImageReader
+
         reader = ImageReader(io.BytesIO(content))
         across, down = reader.getSize()
         scale = min(width / across, height / down)
@@ -264,6 +266,9 @@ class Paper:
 
     def finish(self, stamp: Callable[[int, int], None] | None = None) -> bytes:
         """Calls `stamp(number, count)` for every page (from 1), lets it draw on that page, and returns the file."""
+        from reportlab import rl_config
+        from reportlab.pdfgen.canvas import Canvas
+
         for number, page in enumerate(self._pages, start=1):
             self._page = page
             if stamp:

@@ -10,9 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from reportlab.lib import textsplit
-from reportlab.pdfbase import pdfmetrics, ttfonts
-
 from exam.kit.paper_literal import clean
 
 FONT_FOLDER = Path(__file__).parent / "fonts"
@@ -40,6 +37,9 @@ _RAISED_BY = 0.36
 def _mend_reportlab() -> None:
     """reportlab writes characters beyond U+FFFF as five hex digits into ToUnicode, where UTF-16BE belongs; without
     this a rare name looks right and copies wrong. (Its line-breaking table is mended too, should anybody use it.)"""
+    from reportlab.lib import textsplit
+    from reportlab.pdfbase import ttfonts
+
     if getattr(ttfonts.makeToUnicodeCMap, "is_mended", False):
         return
     original = ttfonts.makeToUnicodeCMap
@@ -64,6 +64,8 @@ class Face:
     """One registered font: its name for reportlab, the characters it really has, and widths in ems."""
 
     def __init__(self, name: str, path: Path) -> None:
+        from reportlab.pdfbase import pdfmetrics, ttfonts
+
         self.name = name
         self.font: Any = ttfonts.TTFont(name, str(path), shapable=False)
         pdfmetrics.registerFont(self.font)
@@ -106,6 +108,8 @@ class Fonts:
     """The regular and the bold face and their spares. Make it with `fonts()`: loading takes a fifth of a second."""
 
     def __init__(self, folder: Path) -> None:
+        from reportlab.pdfbase import pdfmetrics
+
         _mend_reportlab()
         for name in (REGULAR_FILE, BOLD_FILE):
             if not (folder / name).is_file():

@@ -7,7 +7,6 @@ from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-import zxingcpp
 from litestar.params import FromPath
 
 from exam.kit import web
@@ -25,6 +24,8 @@ class AskForm(msgspec.Struct, forbid_unknown_fields=True):
 
 def qr_image(text: str) -> str:
     """A QR code as a `data:` address for <img>, without anything fetched from elsewhere."""
+    import zxingcpp  # only this page draws, so a start need not wait for it
+
     drawing = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode, ec_level="M").to_svg(scale=5)
     return "data:image/svg+xml;base64," + base64.b64encode(drawing.encode()).decode()
 

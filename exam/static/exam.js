@@ -3,6 +3,7 @@
 //   data-hotkey="F2" | "Alt+1" | "Ctrl+Enter" | "/" | "Escape"   clicks a button or link, or focuses a field
 //   data-dialog="id" · data-dialog-close                          opens and closes a native <dialog>
 //   data-back                                                     goes back in the history, if there is one
+//   data-quiet                                                    a live check: keeps a refusal on the screen, is never dropped
 //   data-guard (on a form)                                        asks before leaving with unsaved text
 //   data-scrolls                                                  a pane that scrolls by itself: reachable by keyboard
 //   data-auto-print (on any element)                              opens the print window once the page is loaded
@@ -56,7 +57,7 @@ function listHotkeys() {
   if (!list) return;
   list.replaceChildren(...[...document.querySelectorAll("[data-hotkey]")].filter(isShown).flatMap((element) => {
     const key = document.createElement("dt");
-    key.append(Object.assign(document.createElement("kbd"), { textContent: element.dataset.hotkey }));
+    key.append(Object.assign(document.createElement("kbd"), { textContent: element.dataset.hotkey.replace("Escape", "Esc") }));
     const copy = element.cloneNode(true);
     copy.querySelectorAll("kbd").forEach((mark) => mark.remove());
     const label = element.labels?.[0]?.textContent || element.getAttribute("aria-label") || copy.textContent;
@@ -165,9 +166,13 @@ for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener
 const RESUBMIT_MILLISECONDS = 3000;
 const inFlight = new WeakSet();
 
+// What looks up while somebody types is never dropped, or the screen would show an answer to older words: htmx sends it again
+// after the one in flight, or as its hx-sync says.
+const isAskedAgain = (element) => element.matches("[data-quiet], [hx-sync]");
+
 // htmx would queue a second F2 and send the form again; the server knows repeats too, but nobody should have to rely on it.
 document.addEventListener("htmx:confirm", (event) => {
-  if (event.detail.verb !== "get" && inFlight.has(event.detail.elt)) event.preventDefault();
+  if (event.detail.verb !== "get" && inFlight.has(event.detail.elt) && !isAskedAgain(event.detail.elt)) event.preventDefault();
 });
 document.addEventListener("htmx:beforeSend", (event) => inFlight.add(event.detail.elt));
 document.addEventListener("htmx:afterRequest", (event) => inFlight.delete(event.detail.elt));

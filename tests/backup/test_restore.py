@@ -277,6 +277,28 @@ def test_an_anchor_line_that_a_power_cut_took_back_does_not_spoil_the_copy(
         assert list(house.anchor.breaches(db)) == []
 
 
+def test_the_anchors_lines_of_earlier_months_are_copied_and_restored(
+    sqlite_house: House, copies: Path, restored_house: Callable[..., House]
+) -> None:
+    anchor = sqlite_house.anchor
+    register(sqlite_house, 1)
+    commands.anchor(sqlite_house)
+    ship(sqlite_house, copies)
+    register(sqlite_house, 2)
+    commands.anchor(sqlite_house)  # the copy has not this line when the month ends
+    sqlite_house.clock.advance(seconds=40 * 86400)  # type: ignore[attr-defined]
+    register(sqlite_house, 3)
+    commands.anchor(sqlite_house)
+    ship(sqlite_house, copies)
+    present = {path.name: path.read_bytes() for path in (*anchor.kept(), anchor.path)}
+    assert sorted(present) == ["audit-2026-11.log", "audit.log"]
+    assert {path.name: path.read_bytes() for path in (copies / "anchor").glob("audit*")} == present
+    house = restored_house()
+    assert {path.name: path.read_bytes() for path in house.anchor.path.parent.glob("audit*")} == present
+    with house.unit(None, write=False) as db:
+        assert list(house.anchor.breaches(db)) == []
+
+
 @pytest.mark.parametrize("name", ["backup", "drill"])
 def test_on_postgresql_the_page_of_its_own_tools_is_named(tmp_path: Path, name: str) -> None:
     url = "postgresql+psycopg://exam_app@/exam?host=/nowhere"

@@ -162,13 +162,21 @@ def test_a_new_entry_is_added_once_and_retired_once(desk: Desks, house: House) -
 # --- what people read and type instead of codes ----------------------------------------------------------------------
 
 
-def test_the_list_shows_common_units_and_chinese_sources_with_the_ucum_code_in_small_letters(desk: Desks) -> None:
+def test_the_list_shows_common_units_and_chinese_sources_and_only_the_entry_names_the_interfaces_unit(desk: Desks) -> None:
     page = desk("tan").get("/catalog?kind=item&q=收缩压").text
-    assert re.search(r'mmHg <small class="soft">mm\[Hg\]</small>', page)
+    assert "mmHg" in page and "mm[Hg]" not in page
     assert "临床指南" in page and "guideline" not in page
     entry = desk("tan").get("/catalog/entries/item/SBP").text
-    assert 'mmHg <small class="soft">UCUM mm[Hg]</small>' in entry
+    assert "<dd>mmHg</dd>" in entry and "<dt>接口用单位</dt><dd>mm[Hg](UCUM)</dd>" in entry
+    assert "UCUM" not in desk("tan").get("/catalog/entries/item/HT").text
     assert "90–139(临床指南,已审核)" in entry and "guideline" not in entry
+
+
+def test_ages_are_told_in_words(desk: Desks) -> None:
+    tan = desk("tan")
+    assert "<dt>适用年龄</dt><dd>18–99岁</dd>" in tan.get("/catalog/entries/package/P02").text
+    group = tan.get("/catalog/entries/group/G030").text
+    assert "<dt>适用年龄</dt><dd>不限</dd>" in group and "年龄起" not in group and "男 18岁及以上 4.3–5.8" in group
 
 
 def test_a_unit_and_a_source_are_typed_as_people_say_them(desk: Desks, house: House) -> None:
@@ -310,6 +318,16 @@ def test_an_import_is_shown_first_and_becomes_true_when_accepted(desk: Desks, ho
     assert again.status_code == 409
     with house.unit(None, write=False) as db:
         assert [*audit.breaches(db), *audit.row_breaches(db)] == []
+
+
+def test_an_import_tells_what_is_new_with_it_by_name(desk: Desks, house: House) -> None:
+    tan = desk("tan")
+    sheets = cells(tan.get("/catalog/export").content)
+    sheets["试管"].append(["NEWT", "新管", *sheets["试管"][2][2:]])
+    groups = sheets["组合"]
+    row = next(row for row in groups if row[0] == "G030")
+    row[groups[0].index("试管编码")] = "NEWT"
+    assert "<ins>新管</ins>" in unescape(upload(tan, house, book_of(sheets)).text)
 
 
 def test_an_import_that_leaves_something_out_says_so_and_retires_it(desk: Desks, house: House) -> None:

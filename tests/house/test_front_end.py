@@ -344,3 +344,18 @@ def test_every_vendored_file_that_a_template_asks_for_is_copied() -> None:
 def test_every_own_static_file_that_a_template_asks_for_exists() -> None:
     asked = _in_templates(r"/static/(\w+)/([\w.-]+)[?\"']")
     assert [f"{room}/static/{name}" for room, name in sorted(asked) if not (ROOT / room / "static" / name).is_file()] == []
+
+
+def test_a_visit_number_is_grouped_for_the_eye_and_copied_as_plain_digits() -> None:
+    page = _render('{% from "exam/_number.html" import grouped %}{{ grouped("0101261121000012") }}')
+    assert re.sub(r"<[^>]+>", "", page) == "0101261121000012"
+    assert re.findall(r"<span>(\d+)</span>", page) == ["0101", "261121", "00001", "2"]
+    shown = [(_name(path), found) for path in TEMPLATES for found in re.findall(r">[^<]*\{\{ [\w.]*visit_no \}\}", _read(path))]
+    assert shown == [], "a visit number that people read goes through exam/_number.html"
+
+
+def test_the_key_that_closes_has_one_name_on_every_screen() -> None:
+    page = _render('{% from "exam/_field.html" import link_button %}{{ link_button("返回", "/", hotkey="Escape") }}')
+    assert 'data-hotkey="Escape"' in page and ">Esc</kbd>" in page
+    legends = [(_name(path), found) for path in TEMPLATES for found in re.findall(r'\("Escape", "(?!Esc")|<kbd[^>]*>Escape<', _read(path))]
+    assert legends == []

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
 from argparse import Namespace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import select, update
@@ -38,6 +42,14 @@ def lines(sqlite_house: House) -> Lines:
     return written
 
 
+def at_month(house: House, year: int, month: int) -> None:
+    """Something happens on the second day of a month, and the timed job comes by."""
+    moment = datetime(year, month, 2, 8, tzinfo=UTC)
+    house.clock.advance(seconds=(moment - house.clock.now()).total_seconds())  # type: ignore[attr-defined]
+    act(house)
+    commands.anchor(house)
+
+
 def leave(house: House, content: bytes) -> None:
     house.anchor.path.write_bytes(content)
 
@@ -61,7 +73,7 @@ def test_a_last_line_cut_at_any_byte_is_no_breach_and_the_next_one_takes_its_pla
             anchor.write(db, sqlite_house.clock.now())
             healed = anchor.path.read_bytes().splitlines(keepends=True)
             assert healed[0] == first
-            assert len(healed) == (3 if length >= len(last) - 1 else 2), length
+            assert len(healed) == 2, length
             assert list(anchor.notes()) == [] == list(anchor.breaches(db)), length
 
 
@@ -106,6 +118,79 @@ def test_what_no_crash_of_ours_leaves_is_found(sqlite_house: House, lines: Lines
     assert list(sqlite_house.anchor.notes()) == []
     commands.anchor(sqlite_house)
     assert breaches(sqlite_house) == ["audit anchor line 3: the signature is wrong"]
+    at_month(sqlite_house, 2026, 12)
+    assert breaches(sqlite_house) == ["audit anchor line 3 of audit-2026-11.log: the signature is wrong"]
+
+
+def test_no_line_is_written_while_no_head_moves(sqlite_house: House, lines: Lines) -> None:
+    for _ in range(3):
+        sqlite_house.clock.advance(seconds=60)  # type: ignore[attr-defined]
+        commands.anchor(sqlite_house)
+    assert sqlite_house.anchor.path.read_bytes() == b"".join(lines)
+    act(sqlite_house)
+    commands.anchor(sqlite_house)
+    assert sqlite_house.anchor.path.read_bytes().count(b"\n") == 3
+
+
+def test_the_lines_of_a_month_are_put_aside_with_the_first_line_of_a_later_one(sqlite_house: House, lines: Lines) -> None:
+    anchor = sqlite_house.anchor
+    at_month(sqlite_house, 2026, 12)
+    at_month(sqlite_house, 2026, 12)
+    at_month(sqlite_house, 2027, 2)
+    assert [path.name for path in anchor.kept()] == ["audit-2026-11.log", "audit-2026-12.log"]
+    assert anchor.kept()[0].read_bytes() == b"".join(lines)
+    assert [path.read_bytes().count(b"\n") for path in (*anchor.kept(), anchor.path)] == [2, 2, 1]
+    assert breaches(sqlite_house) == []
+
+
+def test_a_crash_between_the_two_steps_of_putting_aside_loses_no_line(
+    sqlite_house: House, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(audit, "store", lambda path, parts: (_ for _ in ()).throw(OSError("power cut")))
+        with pytest.raises(OSError, match="power cut"):
+            at_month(sqlite_house, 2026, 12)
+    assert breaches(sqlite_house) == []
+    commands.anchor(sqlite_house)
+    assert sqlite_house.anchor.kept()[0].read_bytes() == b"".join(lines)
+    assert sqlite_house.anchor.path.read_bytes().count(b"\n") == 1
+    assert breaches(sqlite_house) == []
+
+
+def test_damage_in_the_lines_of_a_month_and_a_missing_file_are_found(sqlite_house: House, lines: Lines) -> None:
+    at_month(sqlite_house, 2026, 12)
+    kept, path = sqlite_house.anchor.kept()[0], sqlite_house.anchor.path
+    last = path.read_bytes()
+    path.write_bytes(b"")
+    assert breaches(sqlite_house) == ["audit anchor: no line of audit.log is whole"]
+    path.unlink()
+    assert breaches(sqlite_house) == ["audit anchor: the file of this month is missing"]
+    path.write_bytes(last)
+    kept.write_bytes(lines[0] + lines[1][:-20])
+    assert breaches(sqlite_house) == ["audit anchor line 2 of audit-2026-11.log: the signature is wrong"]
+
+
+def test_who_waited_for_the_lock_while_the_file_was_put_aside_writes_into_the_new_one(
+    sqlite_house: House, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchor, lock, is_waiting = sqlite_house.anchor, fcntl.flock, threading.Event()
+
+    def told(*given: Any) -> None:
+        is_waiting.set()
+        lock(*given)
+
+    act(sqlite_house)
+    monkeypatch.setattr(fcntl, "flock", told)
+    with anchor.path.open("a+b") as file:
+        lock(file, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=commands.anchor, args=(sqlite_house,))
+        waiting.start()
+        assert is_waiting.wait(10)
+        anchor.path.rename(anchor.path.with_name("audit-2026-10.log"))
+        leave(sqlite_house, lines[0])
+    waiting.join(10)
+    assert anchor.kept()[0].read_bytes() == b"".join(lines)
+    assert anchor.path.read_bytes().count(b"\n") == 2
 
 
 def test_the_command_says_that_a_line_is_torn_and_ends_well(
@@ -135,6 +220,7 @@ def test_a_cut_tail_of_the_audit_shows_although_the_last_anchor_line_is_torn(sql
 def test_the_line_and_its_name_are_on_the_disk_when_the_writing_returns(
     sqlite_house: House, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    act(sqlite_house)
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", lambda handle: synced.append(Path(f"/proc/self/fd/{handle}").stat().st_ino))
     commands.anchor(sqlite_house)

@@ -38,3 +38,12 @@ def test_a_port_provided_twice_is_refused() -> None:
     port: Port[str] = Port("a thing")
     with pytest.raises(RuntimeError, match="provided twice"):
         Modules([Module(name="a", title="", provides=((port, "x"),)), Module(name="b", title="", provides=((port, "y"),))])
+
+
+def test_a_start_loads_nothing_that_only_a_later_page_or_job_needs() -> None:
+    heavy = ("reportlab", "PIL", "zxingcpp", "pyhanko", "alembic", "psycopg", "python_calamine", "xlsxwriter", "httpx", "multiprocessing")
+    code = (
+        "import sys, exam.app, exam.commands; from exam.kit.module import load; from exam.settings import CORE; load(CORE); "
+        f"print([each for each in {heavy!r} if each in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -24,7 +24,7 @@ from exam.visits.facts import LineState, OrderLine, TubeCard, VisitState
 from registration import consents, drawing, rules, service, starter
 from registration.facts import ConsentGiver, WalkIn
 from registration.models import ConsentFact
-from tests.registration.test_service import WEI, arrived, no_breaches, pay_all, walk_in
+from tests.registration.cases import WEI, arrived, no_breaches, pay_all, walk_in
 
 Acting = Callable[[str], Actor]
 Desk = Callable[[str], Any]

@@ -12,7 +12,7 @@ import pytest
 from exam import commands
 from exam.kit.house import House
 from registration import board
-from tests.registration.test_service import numbered
+from tests.registration.cases import numbered
 
 Desk = Callable[[str], Any]
 NUMBER = "450110198503150018"

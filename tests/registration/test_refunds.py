@@ -16,7 +16,7 @@ from exam.kit.audit import Audit
 from exam.kit.errors import Refused
 from exam.kit.house import Actor, House
 from registration import queues, service
-from tests.registration.test_service import arrived, no_breaches, numbered, pay_all, walk_in
+from tests.registration.cases import arrived, no_breaches, numbered, pay_all, walk_in
 
 Acting = Callable[[str], Actor]
 Desk = Callable[[str], Any]

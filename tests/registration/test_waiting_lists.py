@@ -15,7 +15,7 @@ from exam.visits import orders, tubes
 from exam.visits import service as visits
 from registration import drawing, queues, service
 from registration.facts import SheetTab
-from tests.registration.test_service import arrived, numbered, walk_in
+from tests.registration.cases import arrived, numbered, walk_in
 
 Acting = Callable[[str], Actor]
 MOST = {"/registration/drawing": 4, "/registration/return": 6, "/registration/return?tab=earlier": 6}

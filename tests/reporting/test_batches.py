@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import errno
 import threading
+from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from exam.kit import audit, jobs
 from exam.kit import house as kit
+from exam.kit.errors import Refused
 from exam.kit.events import announce
 from exam.kit.house import Actor, House, system_actor
 from exam.visits.facts import Milestone
 from reporting import batches, sealing, service, verify
 from reporting.document import Document
+from tests.conftest import Desk, actor_named
 from tests.reporting.staging import READINGS, Acting, Stage, general, laboratory, stage_of, visit_to
 
 OTHER_ID = "450110199003070016"
@@ -25,6 +31,12 @@ OTHER_ID = "450110199003070016"
 def stage(house: House, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """The rooms below as stand-ins."""
     return stage_of(house, monkeypatch)
+
+
+@pytest.fixture
+def stage_below(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """The same for the embedded database alone."""
+    return stage_of(sqlite_house, monkeypatch)
 
 
 @pytest.fixture
@@ -170,6 +182,77 @@ def test_a_passing_fault_leaves_the_request_for_the_next_round(
             assert [line.state for line in batches.batch(db, batch_id).lines] == [expected]
         batches.issue_waiting(house)
     assert breaches(house) == []
+
+
+def refused_below(folder: Path, number: int) -> OSError:
+    """What the system says of a file in a folder."""
+    return OSError(number, "refused", str(folder / "file"))
+
+
+def test_a_lasting_fault_is_told_with_its_reason_until_the_report_is_issued(
+    house: House, acting: Acting, chief: Actor, stage: Stage, desk: Callable[[str], Desk], monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    (bad, number), (good, _) = visit_to(house, acting("lin")), visit_to(house, acting("lin"), name="陈大文", id_no=OTHER_ID)
+    with house.unit(chief) as db:
+        batch_id = batches.issue_many(db, [bad])
+    real = service.prepare
+
+    def failing(db: Session, visit_id: UUID, *, lock: bool = True) -> service.Prepared:
+        if visit_id == bad:
+            raise refused_below(sealing.folder_of(house), errno.ENOENT)
+        return real(db, visit_id, lock=lock)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(service, "prepare", failing)
+        meanwhile.setattr(batches, "MOST_IN_ROUND", 1)
+        for _ in range(3):
+            batches.issue_waiting(house)
+        with house.unit(chief) as db:
+            later = batches.issue_many(db, [good])
+        batches.issue_waiting(house)  # one a round: what failed stands behind what was never tried
+        pages = {path: desk("zhao").get(path).text for path in (f"/reports/batches/{batch_id}", "/reports", f"/reports/{number}")}
+    assert {path: "电子章文件缺失" in page and "自动重试" in page for path, page in pages.items()} == dict.fromkeys(pages, True)
+    assert str(house.data) not in "".join(pages.values())
+    with house.unit(chief, write=False) as db:
+        assert (batches.batch(db, batch_id).held_up, batches.batch(db, later).count("done")) == (1, 1)
+    told = [each for each in caplog.records if each.name == "reporting.batches" and each.levelname == "ERROR"]
+    assert len(told) == 1
+    batches.issue_waiting(house)
+    with house.unit(chief, write=False) as db:
+        [line] = batches.batch(db, batch_id).lines
+        assert (line.state, line.text, batches.issuing(db)) == ("done", "已发布第 1 版", batches.Issuing(False, 0, ""))
+    assert "自动重试" not in desk("zhao").get("/reports").text
+    assert breaches(house) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (OSError(errno.ENOSPC, "full"), "报告文件磁盘空间不足"),
+        (refused_below(Path("data"), errno.EROFS), "报告文件磁盘为只读"),
+        (OSError("strange"), "报告文件无法读写"),
+        (Refused("space.full", "磁盘空间不足", ""), "磁盘空间不足"),
+    ],
+    ids=["full", "read only", "strange", "nearly full"],
+)
+def test_a_fault_of_the_disk_has_words_of_its_own(
+    sqlite_house: House, stage_below: Stage, monkeypatch: pytest.MonkeyPatch, fault: Exception, words: str
+) -> None:
+    zhao = actor_named(sqlite_house, "zhao")
+    visit_id, _ = visit_to(sqlite_house, actor_named(sqlite_house, "lin"))
+    with sqlite_house.unit(zhao) as db:
+        batch_id = batches.issue_many(db, [visit_id])
+
+    def failing(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(service, "prepare", failing)
+    batches.issue_waiting(sqlite_house)
+    with sqlite_house.unit(zhao, write=False) as db:
+        [line] = batches.batch(db, batch_id).lines
+    assert line.state == "waiting"
+    assert line.text.startswith(f"发布失败:{words}。系统每隔几秒自动重试")
 
 
 def test_a_request_that_is_older_than_a_recall_issues_nothing(

@@ -68,8 +68,8 @@ def test_the_entry_screen_has_units_ranges_choices_and_no_item_of_the_other_sex(
 
 
 def headings(page: str) -> list[str]:
-    """The names of the sections on an entry screen, in order."""
-    return re.findall(r'role="heading" aria-level="2">([^<]+)<', page)
+    """The names of the sections on a screen, in order."""
+    return re.findall(r'role="heading" aria-level="[23]">([^<]+)<', page)
 
 
 def fields(page: str) -> list[str]:
@@ -140,6 +140,34 @@ def test_a_signed_record_is_read_in_the_same_sections(desk: Desks, house: House,
     assert re.search(
         r'收缩压</th>\s*<td class="is-value"><span class="value is-abnormal">150</span></td><td class="is-unit">mmHg</td>', page
     )
+
+
+def test_all_results_of_a_visit_stand_in_the_sections_and_columns_of_the_entry_screen(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    visit_id, number = arrived
+    enter(house, acting("wu"), visit_id, **{**GENERAL, "SBP": "150"})
+    enter(house, acting("nong"), visit_id, "LAB", WBC="20", GLU="5.1", HCY="9")
+    page = desk("nong").get(f"/results/visit/{number}").text
+    assert headings(page) == ["一般检查", "血常规五分类", "空腹血糖", "同型半胱氨酸"]
+    row = re.search(r'<th scope="row"[^>]*>白细胞计数</th>(.*?)</tr>', page, re.S)
+    assert row is not None and "偏高" in row[1]
+    assert re.findall(r'<td class="is-(\w+)', row[1]) == ["value", "unit", "range", "mark", "last"]
+    assert page.count('aria-level="3"') == 4
+
+
+def test_what_was_refused_stands_among_all_results_with_its_reason(
+    desk: Desks, house: House, acting: Acting, arrived: tuple[UUID, str]
+) -> None:
+    visit_id, number = arrived
+    enter(house, acting("nong"), visit_id, "LAB", WBC="20")
+    with house.unit(acting("nong")) as db:
+        glucose = [line.id for line in orders.lines_of_department(db, visit_id, "LAB") if line.name == "空腹血糖"]
+        orders.refuse(db, visit_id, glucose, "受检者拒绝")
+    page = desk("nong").get(f"/results/visit/{number}").text
+    assert headings(page) == ["血常规五分类"]
+    assert re.search(r'空腹血糖 <span[^>]*>拒检</span> <span class="soft">受检者拒绝', page)
+    assert "已不在体检单中的结果" not in page
 
 
 def test_nobody_opens_another_departments_entry_screen(desk: Desks, arrived: tuple[UUID, str]) -> None:

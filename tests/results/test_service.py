@@ -1,43 +1,24 @@
-"""Entering, signing and taking back through the services, on both databases."""
+"""Entering through the services, by one, by two at once and from outside, on both databases."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from uuid import UUID
 
 import pytest
 
-from exam import commands
-from exam.catalog import starter
 from exam.catalog.facts import ReferenceRange
 from exam.kit.errors import BadInput, Forbidden, NotFound, Refused, Stale
 from exam.kit.house import Actor, House
 from exam.knowledge.facts import Flag
-from exam.people.facts import IdKind, NewPerson
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone
 from results import service as results
-from results.facts import DeliveredValue, Entry, EntryConflict, RecordState, VersionKind, WorkFilter
+from results.facts import DeliveredValue, EntryConflict, RecordState, VersionKind
 from tests.conftest import actor_named
-from tests.results.cases import GENERAL, TODAY, Statements, arrive, enter, verify
-
-Acting = Callable[[str], Actor]
-
-
-def line_states(house: House, actor: Actor, visit_id: UUID, department: str) -> set[str]:
-    with house.unit(actor, write=False) as db:
-        return {line.state for line in orders.lines_of_department(db, visit_id, department) if not line.service_only}
-
-
-def assert_sound(house: House) -> None:
-    # Rooms above are not part of what these tests do: a final milestone here has no chief review behind it.
-    own = ("exam:", "billing:", "results:")
-    assert [(name, found) for name, found in commands.breaches_of(house) if found and name.startswith(own)] == []
-
+from tests.results.cases import GENERAL, Acting, arrive, assert_sound, enter, line_states
 
 # --- records open ----------------------------------------------------------------------------------------------------
 
@@ -278,132 +259,6 @@ def test_two_doctors_saving_in_the_same_moment_both_keep_their_values(house: Hou
     assert_sound(house)
 
 
-# --- signing and taking back -----------------------------------------------------------------------------------------
-
-
-def test_signing_needs_every_item_and_the_version_that_was_seen(house: House, acting: Acting) -> None:
-    wu = acting("wu")
-    visit_id = arrive(house, acting("lin"))
-    enter(house, wu, visit_id, HT="170")
-    with pytest.raises(Refused, match="items_missing") as refused:
-        verify(house, wu, visit_id)
-    assert "体重" in refused.value.text and refused.value.field == "WT"
-    enter(house, wu, visit_id, base=1, **GENERAL)
-    with pytest.raises(Stale):
-        verify(house, wu, visit_id, seen=1)
-    signed = verify(house, wu, visit_id, seen=2)
-    assert (signed.state, signed.doctor, signed.version) == (RecordState.VERIFIED, "吴建国", 3)
-    assert line_states(house, wu, visit_id, "GEN") == {LineState.CONFIRMED}
-    with pytest.raises(Refused, match="verified"):
-        enter(house, wu, visit_id, base=3, HT="171")
-    assert_sound(house)
-
-
-def test_nothing_abnormal_is_refused_as_summary_while_a_value_is_flagged(house: House, acting: Acting) -> None:
-    wu = acting("wu")
-    visit_id = arrive(house, acting("lin"))
-    enter(house, wu, visit_id, **{**GENERAL, "SBP": "150"}, summary="未见明显异常。")
-    with pytest.raises(Refused, match="summary_contradicts"):
-        verify(house, wu, visit_id)
-
-
-def test_taking_a_signature_back_needs_a_reason_and_keeps_every_version(house: House, acting: Acting) -> None:
-    wu = acting("wu")
-    visit_id = arrive(house, acting("lin"))
-    enter(house, wu, visit_id, **GENERAL)
-    verify(house, wu, visit_id)
-    with pytest.raises(Refused, match="reason_missing"), house.unit(wu) as db:
-        results.reopen(db, visit_id, "GEN", "  ")
-    with house.unit(wu) as db:
-        opened = results.reopen(db, visit_id, "GEN", "身高量错")
-    assert (opened.state, opened.doctor, opened.version) == (RecordState.SAVED, "", 3)
-    assert line_states(house, wu, visit_id, "GEN") == {LineState.RESULTED}
-    enter(house, wu, visit_id, base=3, HT="172.0")
-    verify(house, wu, visit_id, seen=4)
-    with house.unit(wu, write=False) as db:
-        kept = results.versions(db, visit_id, "GEN")
-    assert [(each.number, each.kind, each.reason) for each in kept] == [
-        (5, VersionKind.VERIFIED, ""), (4, VersionKind.ENTERED, ""), (3, VersionKind.REOPENED, "身高量错"),
-        (2, VersionKind.VERIFIED, ""), (1, VersionKind.ENTERED, ""),
-    ]  # fmt: skip
-    change = kept[1].changes[0]
-    assert (change.name, change.before, change.after) == ("身高", "170.0", "172.0")
-    assert_sound(house)
-
-
-def test_the_chief_locks_and_returns(house: House, acting: Acting) -> None:
-    wu = acting("wu")
-    visit_id = arrive(house, acting("lin"))
-    enter(house, wu, visit_id, **GENERAL)
-    verify(house, wu, visit_id)
-    with house.unit(acting("he")) as db:
-        results.lock(db, visit_id)
-    with pytest.raises(Refused, match="locked"), house.unit(wu) as db:
-        results.reopen(db, visit_id, "GEN", "改")
-    with house.unit(acting("he")) as db:
-        returned = results.return_for_correction(db, visit_id, "GEN", "身高与体重不符")
-    assert returned.state == RecordState.SAVED
-    verify(house, wu, visit_id, seen=3)
-    with house.unit(acting("he")) as db:
-        results.lock(db, visit_id)
-        results.unlock(db, visit_id)
-    with house.unit(wu) as db:
-        assert results.reopen(db, visit_id, "GEN", "改").state == RecordState.SAVED
-    assert_sound(house)
-
-
-def test_after_the_final_review_nothing_is_taken_back(house: House, acting: Acting) -> None:
-    wu, lin = acting("wu"), acting("lin")
-    visit_id = arrive(house, lin)
-    enter(house, wu, visit_id, **GENERAL)
-    verify(house, wu, visit_id)
-    with house.unit(lin) as db:
-        waiting = [line.id for line in orders.lines(db, visit_id) if line.state == LineState.PENDING and not line.service_only]
-        orders.refuse(db, visit_id, waiting, "受检者拒绝")
-        visits.reach(db, visit_id, Milestone.SHEET_RETURNED)
-        for milestone in (Milestone.CHIEF_STARTED, Milestone.FIRST_REVIEWED, Milestone.FINAL_REVIEWED):
-            visits.reach(db, visit_id, milestone)
-    for act in (results.reopen, results.return_for_correction):
-        with pytest.raises(Refused, match="closed"), house.unit(wu) as db:
-            act(db, visit_id, "GEN", "改")
-    with pytest.raises(Refused, match="closed"):
-        enter(house, wu, visit_id, base=2, HT="171")
-    assert_sound(house)
-
-
-def test_a_signed_department_opens_again_when_a_group_is_added_or_a_refusal_taken_back(house: House, acting: Acting) -> None:
-    wu, lin = acting("wu"), acting("lin")
-    visit_id = arrive(house, lin)
-    enter(house, wu, visit_id, **GENERAL)
-    verify(house, wu, visit_id)
-    with house.unit(lin) as db:
-        orders.add_groups(db, visit_id, ["G026"])
-    with house.unit(wu, write=False) as db:
-        found = results.department_result(db, visit_id, "GEN")
-    assert (found.state, found.missing) == (RecordState.SAVED, ("BFP", "VFA"))
-    with house.unit(lin) as db:
-        added = next(line.id for line in orders.lines(db, visit_id) if line.group_code == "G026")
-        orders.refuse(db, visit_id, [added], "不做")
-    verify(house, wu, visit_id, seen=3)
-    with house.unit(lin) as db:
-        orders.resume(db, visit_id, added, "还是做")
-    with house.unit(wu, write=False) as db:
-        assert results.department_result(db, visit_id, "GEN").state == RecordState.SAVED
-    assert_sound(house)
-
-
-def test_enter_and_sign_in_one_act_is_all_or_nothing(house: House, acting: Acting) -> None:
-    wu = acting("wu")
-    visit_id = arrive(house, acting("lin"))
-    with pytest.raises(Refused, match="items_missing"), house.unit(wu) as db:
-        results.finish(db, visit_id, "GEN", Entry(base_version=0, values={"HT": "170"}))
-    with house.unit(wu, write=False) as db:
-        assert results.department_result(db, visit_id, "GEN").version == 0
-    with house.unit(wu) as db:
-        assert results.finish(db, visit_id, "GEN", Entry(base_version=0, values=GENERAL)).state == RecordState.VERIFIED
-    assert_sound(house)
-
-
 # --- from outside ----------------------------------------------------------------------------------------------------
 
 
@@ -436,119 +291,3 @@ def test_a_complete_delivery_is_signed_in_the_name_of_who_confirmed_it(house: Ho
         corrected = results.receive(db, visit_id, "RAD", [DeliveredValue("XR_CHE", ("新的说法",))], reason="更正报告")
     assert (corrected.state, corrected.version, corrected.readings[0].flag) == (RecordState.VERIFIED, 3, Flag.UNKNOWN)
     assert_sound(house)
-
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def two_years(house: House, acting: Acting) -> UUID:
-    earlier = arrive(house, acting("lin"), on=date(2025, 11, 20))
-    enter(house, acting("wu"), earlier, **{**GENERAL, "WT": "60.0"})
-    verify(house, acting("wu"), earlier)
-    enter(house, acting("wu"), earlier, "MED", MED_HR="61")
-    visit_id = arrive(house, acting("lin"))
-    enter(house, acting("wu"), visit_id, **GENERAL)
-    enter(house, acting("wu"), visit_id, "MED", MED_HIS="糖尿病")
-    return visit_id
-
-
-def test_the_case_has_todays_values_the_history_and_signed_earlier_values(house: House, acting: Acting) -> None:
-    visit_id = two_years(house, acting)
-    with house.unit(acting("he"), write=False) as db:
-        case = results.case_of(db, visit_id)
-        earlier = results.earlier_values(db, visit_id, "GEN")
-    assert case.readings["WT"].number == Decimal("65.0") and case.earlier["WT"].number == Decimal("60.0")
-    assert "MED_HR" not in case.earlier
-    assert (case.subject.sex, case.subject.age, case.subject.history) == ("M", 41, frozenset({"糖尿病"}))
-    assert [value.exam_on for value in earlier["WT"]] == ["2025-11-20"]
-
-
-def test_reading_takes_a_fixed_number_of_statements(house: House, acting: Acting) -> None:
-    visit_id = two_years(house, acting)
-    he = acting("he")
-    for read, most in (
-        (lambda db: results.department_results(db, visit_id), 3),
-        (lambda db: results.readings(db, visit_id), 3),
-        (lambda db: results.case_of(db, visit_id), 4),
-        (lambda db: results.earlier_values(db, visit_id), 2),
-        (lambda db: results.versions(db, visit_id, "GEN"), 3),
-        (lambda db: results.work_list(db, "GEN", TODAY), 2),
-    ):
-        with house.unit(he, write=False) as db:
-            read(db)
-        with house.unit(he, write=False) as db, Statements(house) as counted:
-            read(db)
-        assert len(counted) <= most, counted.texts
-
-
-def test_entering_sixty_values_takes_no_more_statements_than_entering_two(house: House, acting: Acting) -> None:
-    nong = acting("nong")
-    visit_id = arrive(house, acting("lin"))
-    with house.unit(nong, write=False) as db:
-        missing = results.department_result(db, visit_id, "LAB").missing
-    with Statements(house) as few:
-        enter(house, nong, visit_id, "LAB", GLU="5.0", UREA="5.0")
-    with house.unit(nong, write=False) as db:
-        catalogue = visits.catalogue_of(db, visits.card(db, visit_id))
-    numbers = {code: "5" for code in missing if not catalogue.items[code].choices and code not in ("GLU", "UREA")}
-    with Statements(house) as many, house.unit(nong) as db:
-        results.receive(db, visit_id, "LAB", [DeliveredValue(code, text) for code, text in numbers.items()])
-    assert len(numbers) > 30
-    assert len(many) <= len(few) + 6 * 8, many.texts
-
-
-# --- work list -------------------------------------------------------------------------------------------------------
-
-
-def people_waiting(house: House, acting: Acting) -> list[UUID]:
-    found = []
-    for number, name in enumerate(("甲一", "乙二", "丙三")):
-        person = NewPerson(
-            name=name, id_kind=IdKind.PASSPORT, id_no=f"E1234567{number}", sex="M", birth_on=date(1985, 3, 15)
-        )  # fmt: skip
-        found.append(arrive(house, acting("lin"), person=person))
-        house.clock.advance(minutes=5)  # type: ignore[attr-defined]
-    return found
-
-
-def test_the_work_list_is_in_order_of_arrival_and_follows_the_work(house: House, acting: Acting) -> None:
-    wu = acting("wu")
-    waiting = people_waiting(house, acting)
-    with house.unit(wu, write=False) as db:
-        first = results.work_list(db, "GEN", TODAY)
-    assert [row.person_name for row in first.rows] == ["甲一", "乙二", "丙三"]
-    assert first.counts == {"to_do": 3, "done": 0, "skipped": 0, "all": 3}
-    enter(house, wu, waiting[0], **GENERAL)
-    verify(house, wu, waiting[0])
-    with house.unit(acting("lin")) as db:
-        lines = {line.group_code: line.id for line in orders.lines(db, waiting[1])}
-        orders.refuse(db, waiting[1], [lines["G001"]], "不做")
-    with house.unit(wu, write=False) as db:
-        now = results.work_list(db, "GEN", TODAY)
-        done = results.work_list(db, "GEN", TODAY, WorkFilter.DONE)
-        following = results.next_visit_no(db, "GEN", TODAY, first.rows[0].visit_no)
-        nobody = results.next_visit_no(db, "GEN", TODAY, first.rows[2].visit_no)
-        rooms = {each.code: (each.to_do, each.done) for each in results.departments_of_actor(db)}
-    assert now.counts == {"to_do": 1, "done": 1, "skipped": 1, "all": 3}
-    assert ([row.person_name for row in now.rows], [row.doctor for row in done.rows]) == (["丙三"], ["吴建国"])
-    assert (following, nobody) == (first.rows[2].visit_no, "")
-    assert rooms == {"GEN": (1, 1), "MED": (3, 0), "SUR": (3, 0)}
-
-
-def test_somebody_who_did_not_arrive_or_was_postponed_to_another_day_does_not_wait(house: House, acting: Acting) -> None:
-    wu, lin = acting("wu"), acting("lin")
-    visit_id = arrive(house, lin)
-    due = date(2026, 11, 28)
-    with house.unit(lin) as db:
-        lines = {line.group_code: line.id for line in orders.lines(db, visit_id)}
-        orders.postpone(db, visit_id, lines["G003"], due, "改日")
-    with house.unit(wu, write=False) as db:
-        assert results.work_list(db, "SUR", TODAY).counts["to_do"] == 0
-        assert results.work_list(db, "SUR", due).counts["to_do"] == 1
-        assert results.work_list(db, "GEN", due).counts["all"] == 0
-
-
-def test_normal_values_leave_numbers_alone() -> None:
-    items = {item.code: item for item in starter.load().items}
-    found = results.normal_values([items["HT"], items["BMI"], items["MED_HIS"], items["SUR_SKIN"]])
-    assert set(found) == {"MED_HIS", "SUR_SKIN"} and found["MED_HIS"] == "无特殊"

@@ -11,7 +11,7 @@ from exam.kit import audit
 from exam.kit.audit import Audit
 from exam.kit.house import Actor, House, system_actor
 from exam.kit.module import Module, Modules
-from exam.staff import accounts
+from exam.staff import rights
 
 Acting = Callable[[str], Actor]
 
@@ -24,12 +24,12 @@ NEWER = Module(
 def migrate(house: House, *newer: Module) -> None:
     """What `exam migrate` does about roles, with a program that brings more modules."""
     with house.unit(system_actor("01")) as db:
-        accounts.load_roles(db, Modules([*house.modules.all, *newer]))
+        rights.load_roles(db, Modules([*house.modules.all, *newer]))
 
 
-def held(house: House) -> dict[str, accounts.RoleView]:
+def held(house: House) -> dict[str, rights.RoleView]:
     with house.unit(None, write=False) as db:
-        return {role.code: role for role in accounts.role_list(db)}
+        return {role.code: role for role in rights.role_list(db)}
 
 
 def told(house: House) -> list[str]:
@@ -41,12 +41,12 @@ def told(house: House) -> list[str]:
 def take_away(house: House, actor: Actor, code: str, permission: str) -> None:
     role = held(house)[code]
     with house.unit(actor) as db:
-        accounts.set_role(db, code, role.name, sorted(role.permissions - {permission}), role.ver)
+        rights.set_role(db, code, role.name, sorted(role.permissions - {permission}), role.ver)
 
 
 def test_a_permission_that_is_new_to_the_database_reaches_the_roles_it_is_declared_for(house: House, acting: Acting) -> None:
     with house.unit(acting("security")) as db:
-        accounts.set_role(db, "own", "本院角色", ["people.read"])
+        rights.set_role(db, "own", "本院角色", ["people.read"])
     before = held(house)
     migrate(house, NEWER)
     after = held(house)
@@ -71,7 +71,7 @@ def test_what_the_hospital_took_away_is_not_given_back(house: House, acting: Act
     ):
         take_away(house, acting("security"), code, permission)
     with house.unit(system_actor("01")) as db:
-        accounts.set_role(db, "guide", "导检", [])
+        rights.set_role(db, "guide", "导检", [])
     before = held(house)
     assert not {"catalog.change", "newer.weigh"} & {each for role in before.values() for each in role.permissions}
     migrate(house, NEWER)
