@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 from chief_review import rules
 from chief_review.facts import FINAL, FIRST, ConclusionLine, ReviewState
 from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
-from chief_review.spans import Span, visit_spans
 from exam.kit.module import Invariant
 from exam.staff.rules import is_senior
 from exam.visits.facts import VisitState
 from exam.visits.models import VisitBoard
+from exam.visits.spans import Span, visit_spans
 
 _LINES = tuple[ConclusionLine, ...]
 _FINISHED = (VisitState.FINAL, VisitState.PUBLISHED, VisitState.DELIVERED)

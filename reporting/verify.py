@@ -5,32 +5,34 @@ Everything is read in spans of visits or as a stream: the memory stays bounded h
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from chief_review import service as reviews
+from exam.kit import progress
 from exam.kit.errors import Refused
 from exam.kit.house import house_of
 from exam.kit.module import Invariant
+from exam.staff import signatures as pictures
 from exam.visits.facts import Milestone
 from exam.visits.models import Visit, VisitMilestone
 from exam.visits.rules import standing as standing_milestones
+from exam.visits.spans import Span, visit_spans
 from reporting import queries, rules, sealing
-from reporting.document import Cover, Document, Signatures, digest
+from reporting.document import Cover, Document, digest, signatures_of
 from reporting.facts import RecordVersion, ReportKind, ReportState
 from reporting.models import ReportFact, Version
+from reporting.seal_pool import SealPool
 from reporting.store import store_of
 
 STANDING = (ReportState.ISSUED, ReportState.DELIVERED)
 
 
-def _facts(db: Session, span: reviews.Span) -> dict[UUID, dict[int, list[Any]]]:
+def _facts(db: Session, span: Span) -> dict[UUID, dict[int, list[Any]]]:
     table = ReportFact.__table__
     found: dict[UUID, dict[int, list[Any]]] = {}
     for row in db.execute(select(table).where(span.holds(table.c.visit_id)).order_by(table.c.id)):
@@ -40,7 +42,7 @@ def _facts(db: Session, span: reviews.Span) -> dict[UUID, dict[int, list[Any]]]:
 
 def one_standing_version(db: Session) -> Iterator[str]:
     """S1, S4: at most one version of a visit stands, it is the newest, numbers have no gap, each version was issued once."""
-    for span in reviews.visit_spans(db):
+    for span in visit_spans(db):
         numbers: dict[UUID, list[int]] = {}
         listing = select(Version.visit_id, Version.number).where(span.holds(Version.visit_id), Version.kind == ReportKind.MAIN)
         for visit_id, number in db.execute(listing.order_by(Version.visit_id, Version.number)):
@@ -68,44 +70,35 @@ def _versions_stand(numbers: dict[UUID, list[int]], facts: dict[UUID, dict[int, 
 
 def files_are_what_was_signed(db: Session) -> Iterator[str]:
     """S2, S6: every version has its file, whose digest and size are the stored ones; its seal is good and of that moment."""
-    from reporting.seal import verify as verify_seal
-
     house = house_of(db)
-    store, roots = store_of(house), sealing.trust_roots(house)
+    store = store_of(house)
     columns = (
         Version.visit_id, Version.number, Version.kind, Version.pdf_sha256, Version.pdf_bytes, Version.signed_at,
         Version.drawn_sha256,
     )  # fmt: skip
-    for row in db.execute(select(*columns).execution_options(yield_per=500)):
-        name = f"visit {row.visit_id} version {row.number} {row.kind}"
-        try:
-            content = store.get(row.pdf_sha256)
-        except Refused as refused:
-            yield f"{name}: {refused.code}"
-            continue
-        if len(content) != row.pdf_bytes:
-            yield f"{name}: the file has {len(content)} bytes, stored are {row.pdf_bytes}"
-        verdict = verify_seal(content, roots)
-        if not verdict.is_valid or verdict.signed_at != row.signed_at:
-            yield f"{name}: the seal is not valid or not of {row.signed_at}"
-        if hashlib.sha256(content[: _unsealed_length(content, row.drawn_sha256)]).hexdigest() != row.drawn_sha256:
-            yield f"{name}: the sealed file does not begin with what was drawn"
-
-
-def _unsealed_length(content: bytes, drawn_sha256: str) -> int:
-    """How long the drawn file was: the seal is appended after one of the file's end marks."""
-    end = 0
-    while (end := content.find(b"%%EOF", end) + 5) > 4:
-        for length in (end, end + 1, end + 2):
-            if hashlib.sha256(content[:length]).hexdigest() == drawn_sha256:
-                return length
-    return len(content)
+    total = db.scalar(select(func.count()).select_from(Version)) or 0
+    with SealPool(sealing.trust_roots(house), total) as seals:
+        for done, row in enumerate(db.execute(select(*columns).execution_options(yield_per=500))):
+            progress.tell(db, done, total)
+            name = f"visit {row.visit_id} version {row.number} {row.kind}"
+            try:
+                content = store.get(row.pdf_sha256)
+            except Refused as refused:
+                yield f"{name}: {refused.code}"
+                continue
+            if len(content) != row.pdf_bytes:
+                yield f"{name}: the file has {len(content)} bytes, stored are {row.pdf_bytes}"
+            yield from seals.check(name, content, row.signed_at, row.drawn_sha256)
+        yield from seals.rest()
 
 
 def documents_are_whole(db: Session) -> Iterator[str]:
-    """S5: the stored document has its digest, and header, cover and visit name the same person, number and version."""
+    """S5: the stored document has its digest, names the same person, number and version everywhere, and is signed by two doctors."""
+    owners = {picture_id.hex: staff_id.hex for picture_id, staff_id in pictures.owners(db).items()}
     statement = select(Version.__table__, Visit.visit_no, Visit.person_name).join(Visit, Visit.id == Version.visit_id)
-    for row in db.execute(statement.execution_options(yield_per=200)):
+    total = db.scalar(select(func.count()).select_from(Version)) or 0 if progress.is_wanted(db) else 0
+    for done, row in enumerate(db.execute(statement.execution_options(yield_per=200))):
+        progress.tell(db, done, total)
         name = f"visit {row.visit_id} version {row.number} {row.kind}"
         document = msgspec.json.decode(row.document, type=Document)
         if digest(document) != row.document_digest:
@@ -119,15 +112,18 @@ def documents_are_whole(db: Session) -> Iterator[str]:
             shown = dict(cover.lines)
             if (shown.get("姓名"), shown.get("体检号")) != (header.person.name, header.visit_no):
                 yield f"{name}: the cover names another person than the page headers"
-        signed = [each.picture_id for block in document.blocks if isinstance(block, Signatures) for each in block.signatures]
-        if len(set(signed)) < len(rules.LEVEL_ROLES):
+        signed = signatures_of(document)
+        if len({each.signer for each in signed}) < len(rules.LEVEL_ROLES):
             yield f"{name}: it does not carry the signatures of two doctors"
+        for each in signed:
+            if each.put_picture and owners.get(each.put_picture) != each.signer:
+                yield f"{name}: the signature of {each.role} carries a picture that was not put for that doctor"
 
 
 def manifests_are_current(db: Session) -> Iterator[str]:
     """S3: a standing version shows the present results and the present review, or is marked as outdated."""
     columns = (Version.visit_id, Version.number, Version.manifest, Version.review_version)
-    for span in reviews.visit_spans(db):
+    for span in visit_spans(db):
         facts, manifests, reviewed = _facts(db, span), queries.present_manifests(db, span), queries.review_versions(db, span)
         listing = select(*columns).where(span.holds(Version.visit_id), Version.kind == ReportKind.MAIN)
         for row in db.execute(listing):
@@ -145,7 +141,7 @@ def milestones_agree(db: Session) -> Iterator[str]:
     """A visit has the milestone of an issued report exactly while a version stands, and likewise of a delivered one."""
     table = VisitMilestone.__table__
     kinds = (Milestone.REPORT_ISSUED, Milestone.DELIVERED)
-    for span in reviews.visit_spans(db):
+    for span in visit_spans(db):
         milestones: dict[UUID, list[Any]] = {}
         listing = select(table).where(span.holds(table.c.visit_id), table.c.kind.in_(kinds)).order_by(table.c.id)
         for row in db.execute(listing):
@@ -161,7 +157,7 @@ def milestones_agree(db: Session) -> Iterator[str]:
 
 def nothing_without_a_line(db: Session) -> Iterator[str]:
     """Decision 22: in every final review each flagged value has its line."""
-    for span in reviews.visit_spans(db):
+    for span in visit_spans(db):
         for review in queries.final_reviews(db, span):
             for item in review.uncovered:
                 yield f"visit {review.visit_id}: {item} is flagged and no line of the final review answers for it"

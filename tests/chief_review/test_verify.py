@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, text
 
-from chief_review import spans, verify
+from chief_review import verify
 from chief_review.models import ReviewRow, ReviewVersion
 from exam.kit.db import insert_rows
 from exam.kit.house import House, system_actor
 from exam.people.facts import NewPerson
+from exam.visits import spans
 from tests.chief_review.cases import OTHER, breaches, examined, finalized
 from tests.results.cases import Statements
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from chief_review import spans
 from exam.kit.house import House, system_actor
 from exam.people.facts import NewPerson
+from exam.visits import spans
 from reporting import service, verify
 from tests.chief_review.cases import OTHER, examined, finalized
 from tests.conftest import actor_named
