@@ -187,5 +187,5 @@ class LineBoard(Model):
         Index("ix_exam_line_board_work", "site", "department", "exam_on", "state"),
         Index("ix_exam_line_board_due", "site", "state", "due_on"),
         Index("ix_exam_line_board_day", "site", "exam_on"),
-        Index("ix_exam_line_board_underway", "site", "state", "exam_on"),
+        Index("ix_exam_line_board_underway", "site", "state", "department", "exam_on"),
     )
