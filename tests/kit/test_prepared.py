@@ -119,6 +119,22 @@ def test_a_hot_read_runs_on_the_event_loop_of_the_embedded_database_and_in_a_thr
     assert nong.get(path).json()["visit_no"] == number, "a refused read must end its transaction"
 
 
+def test_hot_reads_go_on_after_the_database_ended_every_connection(house: House, desk: Callable[[str], Desk]) -> None:
+    if house.is_sqlite:
+        pytest.skip("the embedded database has no server")
+    visit_id = arrive(house, actor_named(house, "lin"))
+    with house.unit(system_actor("01"), write=False) as db:
+        path = f"/api/visits/{db.get_one(Visit, visit_id).visit_no}/results/LAB"
+    nong = desk("nong")
+    assert nong.get(path).status_code == 200
+    with house.unit(None, write=False) as db:
+        db.execute(
+            text("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        )
+    answers = [nong.get(path).status_code for _ in range(4)]
+    assert answers[-2:] == [200, 200], answers
+
+
 def test_every_read_of_the_hot_path_is_in_the_audit_before_the_answer(house: House, desk: Callable[[str], Desk]) -> None:
     visit_id = arrive(house, actor_named(house, "lin"))
     with house.unit(system_actor("01"), write=False) as db:
