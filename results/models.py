@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exam.kit.db import Model
@@ -97,7 +97,4 @@ class Value(Model):
     judged_by: Mapped[str]
     why: Mapped[str] = mapped_column(Text)
 
-    __table_args__ = (
-        Index("ix_results_value_visit", "visit_id", "item_code"),
-        CheckConstraint("judged_by in ('catalog', 'delivered')", name="judged_by"),
-    )
+    __table_args__ = (CheckConstraint("judged_by in ('catalog', 'delivered')", name="judged_by"),)

@@ -93,7 +93,8 @@ def flags(db: Session) -> Iterator[str]:
 
 
 def _flags(db: Session, span: Span, judged: dict[UUID, tuple[Catalogue, Subject]]) -> Iterator[str]:
-    for row in db.execute(select(*_JUDGED).where(span.holds(Value.visit_id)), execution_options=_STREAM):
+    values = select(*_JUDGED).join(Version, Version.id == Value.version_id).where(span.holds(Version.visit_id))
+    for row in db.execute(values, execution_options=_STREAM):
         if row.visit_id not in judged:
             continue
         catalogue, subject = judged[row.visit_id]

@@ -135,7 +135,7 @@ class PreparedStatement:
         else:
             if db.new or db.dirty or db.deleted:
                 db.flush()
-            connection = db.connection()
+            connection = _connection_of(db)
             engine = connection.engine
         dialect: Any = engine.dialect
         plan = self._plans.get(dialect.name)
@@ -156,3 +156,11 @@ class PreparedStatement:
                 # empties the pool of connections that are as dead as this one.
                 connection._handle_dbapi_exception(error, plan.text, None, None, None)
             raise DBAPIError.instance(plan.text, None, error, dialect.dbapi.Error, hide_parameters=True) from error
+
+
+def _connection_of(db: Session) -> Any:
+    """The session's connection. To ask the session for it costs as much as a small statement, so the answer is kept while it holds."""
+    kept: Any = db.info.get("connection")
+    if kept is None or kept.closed or not kept.in_transaction():
+        kept = db.info["connection"] = db.connection()
+    return kept
