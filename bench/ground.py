@@ -22,7 +22,7 @@ from sqlalchemy import create_engine, select, update
 from bench import fill
 from exam import commands, settings
 from exam.app import make_house
-from exam.kit import auth
+from exam.kit import auth, table_statistics
 from exam.kit.clock import FrozenClock, SystemClock, day_of
 from exam.kit.events import Outbox
 from exam.kit.house import House, system_actor
@@ -149,7 +149,7 @@ class Ground:
                 fill.grow(house, connection, self.patterns, self.size, size, self.today)
             if house.is_sqlite:
                 engine.dispose()
-                commands.optimize(house)
+                table_statistics.refresh(house)
                 with house.engine.connect() as connection:
                     raw = connection.connection.driver_connection
                     raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
