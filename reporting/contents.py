@@ -63,9 +63,10 @@ class Contents(msgspec.Struct, frozen=True):
 
     @property
     def private_count(self) -> int:
-        """How many parts stand in the supplement alone."""
+        """How many parts stand in the supplement alone; a summary is none of its own."""
+        with_results = [part for part in self.report.departments if part.readings]
         parts: Sequence[Sequence[document.DepartmentResult | document.Conclusion | document.NotDoneLine]] = (
-            self.report.departments, self.report.conclusions, self.report.not_done,
+            with_results, self.report.conclusions, self.report.not_done,
         )  # fmt: skip
         return sum(one.is_private for part in parts for one in part)
 

@@ -366,13 +366,13 @@ def _composed(
     heading("异常结果汇总", "按严重程度排列")
     blocks.append(_summary(departments, numbered))
     if numbered:
-        heading("主检结论与建议", starts_page=True)
+        heading("主检结论与建议")
         blocks.append(ConclusionList(numbered))
     others = [part for part in departments if not part.is_laboratory]
     laboratory = [part for part in departments if part.is_laboratory]
-    for title, parts, starts_page in (("各科检查结果", others, True), ("检验结果", laboratory, not others)):
+    for title, parts in (("各科检查结果", others), ("检验结果", laboratory)):
         if parts:
-            heading(title, starts_page=starts_page)
+            heading(title)
             blocks.extend(_table(part) for part in parts)
     if not_done:
         heading("未检、拒检与延期项目")

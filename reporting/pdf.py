@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from exam.kit.paper import MM, Fonts, Paper, clean
 from reporting.document import (
@@ -16,11 +18,13 @@ from reporting.document import (
     Heading,
     NotDoneTable,
     Notice,
+    NumberedConclusion,
     Paragraphs,
     ResultTable,
     Signatures,
 )
 from reporting.pdf_page import (
+    BOTTOM,
     CONTENT_WIDTH,
     GREY,
     HAIR,
@@ -32,18 +36,34 @@ from reporting.pdf_page import (
     TEAL,
     TEAL_LINE,
     TEAL_SOFT,
+    TOP,
     WHITE,
     Flow,
     draw_cover,
     stamp_page,
 )
-from reporting.pdf_table import Column, draw_results, draw_table
+from reporting.pdf_table import Column, draw_results, draw_table, results_beginning, table_beginning
 
 SEAL_SIDE = 42 * MM
 SEAL_WORDS = 7 * MM
 SIGNATURE_ROW = 17 * MM
+HEADING_GAP = 7 * MM
+HEADING_HEIGHT = 14 * MM
+CONCLUSION_INDENT = 12 * MM
+CONCLUSION_GAP = 5.4 * MM
+TITLE_LEADING = 18.5
+ADVICE_INDENT = 18 * MM
+ADVICE_LEADING = 15.0
+ADVICE_GAP = 0.7 * MM
 HEAVY = 4
 """From this weight on (class B, class A) a conclusion is marked red."""
+
+NOT_DONE_COLUMNS = (
+    Column("项目", 62 * MM),
+    Column("科室", 34 * MM),
+    Column("状态", 20 * MM),
+    Column("原因", CONTENT_WIDTH - 116 * MM),
+)
 
 
 @dataclass(frozen=True)
@@ -67,14 +87,14 @@ def draw(document: Document, drawn_at: datetime, fonts: Fonts, pictures: Mapping
     flow = Flow(paper)
     seal_page, seal_box = 0, (0.0, 0.0, 0.0, 0.0)
     has_cover = False
-    following = (*document.blocks[1:], None)
-    for block, after in zip(document.blocks, following, strict=False):
+    for place, block in enumerate(document.blocks):
+        after = document.blocks[place + 1 : place + 3]
         match block:
             case Cover():
                 draw_cover(flow, document, block)
                 has_cover = True
             case Heading():
-                _heading(flow, block, after)
+                _heading(flow, block, after[0] if after else None)
             case Paragraphs():
                 _paragraphs(flow, block)
             case Notice():
@@ -84,7 +104,8 @@ def draw(document: Document, drawn_at: datetime, fonts: Fonts, pictures: Mapping
             case ConclusionList():
                 _conclusions(flow, block)
             case ResultTable():
-                draw_results(flow, block)
+                is_first = isinstance(document.blocks[place - 1], Heading)
+                draw_results(flow, block, 0 if is_first else _signing(flow, after))
             case NotDoneTable():
                 _not_done(flow, block)
             case Signatures():
@@ -102,8 +123,8 @@ def _heading(flow: Flow, block: Heading, after: Block | None) -> None:
     if block.starts_page:
         flow.fresh_page()
     else:
-        flow.space(7 * MM)
-        flow.need(32 * MM + _signature_room(after) if isinstance(after, Signatures) else 52 * MM)
+        flow.space(HEADING_GAP)
+        flow.need(HEADING_HEIGHT + _beginning(flow, after))
     paper, top = flow.paper, flow.y
     paper.box(LEFT, top, 7.5 * MM, 7.5 * MM, fill=TEAL, radius=1.2 * MM)
     paper.text(LEFT + 3.75 * MM, top + 5.4 * MM, block.number, 12, WHITE, is_bold=True, align="centre")
@@ -111,7 +132,29 @@ def _heading(flow: Flow, block: Heading, after: Block | None) -> None:
     if block.note:
         paper.text(RIGHT, top + 5.6 * MM, block.note, 8.5, GREY, align="right")
     paper.rule(LEFT, top + 10 * MM, RIGHT, top + 10 * MM, TEAL_LINE, 0.8)
-    flow.y = top + 15 * MM
+    flow.y = top + HEADING_HEIGHT
+
+
+def _beginning(flow: Flow, block: Block | None) -> float:
+    """The points that a block needs on the page it begins on: its title never stands at a page's foot without it."""
+    match block:
+        case ConclusionList():
+            return min(_Conclusion(flow, block.conclusions[0]).height, 90 * MM) if block.conclusions else 0
+        case ResultTable():
+            return results_beginning(flow, block)
+        case NotDoneTable():
+            return table_beginning(flow, NOT_DONE_COLUMNS, block.lines)
+        case Signatures():
+            return _signature_room(flow, block)
+    return 37 * MM
+
+
+def _signing(flow: Flow, after: Sequence[Block]) -> float:
+    """The points of the signatures with their title when they come next: a page never says nothing but who signed."""
+    match after:
+        case (Heading(), Signatures() as block):
+            return HEADING_GAP + HEADING_HEIGHT + _signature_room(flow, block)
+    return 0
 
 
 def _paragraphs(flow: Flow, block: Paragraphs) -> None:
@@ -149,58 +192,74 @@ def _summary(flow: Flow, block: AbnormalSummary) -> None:
         flow.need(16 * MM)
         flow.chip(LEFT, flow.y, group.label, colour, is_filled=is_heavy)
         flow.paper.text(RIGHT, flow.y + 3.6 * MM, f"{len(group.lines)} 条", 8.5, GREY, align="right")
-        flow.y += 9.5 * MM
+        flow.y += 8.4 * MM
         for line in group.lines:
             flow.labelled(LEFT + 2 * MM, str(line.number), 8 * MM, line.text, 10, 16.5, label_colour=colour)
         flow.space(1 * MM)
         flow.rule(HAIR)
-        flow.space(4 * MM)
+        flow.space(3.4 * MM)
 
 
 def _conclusions(flow: Flow, block: ConclusionList) -> None:
-    indent = 12 * MM
     for place, one in enumerate(block.conclusions):
-        if place:
-            flow.space(1.5 * MM)
+        shown = _Conclusion(flow, one)
+        gap = CONCLUSION_GAP if place else 0
+        if gap + shown.height > flow.room and shown.height <= BOTTOM - TOP:
+            flow.break_page()
+        elif place:
+            flow.space(1.4 * MM)
             flow.rule(HAIR)
-            flow.space(5 * MM)
-        is_heavy = one.severity >= HEAVY
-        colour = RED if is_heavy else TEAL
-        chip_width = flow.chip_width(one.label)
-        lines = flow.fonts.wrap(one.text, CONTENT_WIDTH - indent - chip_width - 6 * MM, 12, True)
-        flow.need(min(len(lines), 3) * 19 + 34)
-        flow.paper.box(LEFT, flow.y - 0.6 * MM, 7.2 * MM, 7.2 * MM, fill=colour, radius=3.6 * MM)
-        flow.paper.text(LEFT + 3.6 * MM, flow.y + 4.3 * MM, str(one.number), 10, WHITE, True, "centre")
-        flow.chip(RIGHT - chip_width, flow.y + 0.2 * MM, one.label, colour, is_filled=is_heavy)
-        for line in lines:
-            flow.need(19)
-            flow.paper.text(LEFT + indent, flow.y + 12.4, line, 12, INK, is_bold=True)
-            flow.y += 19
-        flow.space(1.6 * MM)
+            flow.space(CONCLUSION_GAP - 1.4 * MM)
+        shown.draw(flow)
+
+
+class _Conclusion:
+    """A conclusion with its advice, wrapped and measured before it is drawn: it stays whole unless it is longer than a page."""
+
+    def __init__(self, flow: Flow, one: NumberedConclusion) -> None:
+        self.one = one
+        self.is_heavy = one.severity >= HEAVY
+        self.colour = RED if self.is_heavy else TEAL
+        self.chip_width = flow.chip_width(one.label)
+        width = CONTENT_WIDTH - CONCLUSION_INDENT - self.chip_width - 6 * MM
+        self.title = flow.fonts.wrap(one.text, width, 12, True)
         parts = (
             ("依据", "；".join(one.because), GREY),
             ("医学建议", one.advice, INK),
             ("生活指导", one.lifestyle, INK),
             ("复查就诊", one.recheck_text, INK),
         )
-        for label, text, text_colour in parts:
-            if text:
-                flow.labelled(LEFT + indent, label, 18 * MM, text, size=9.5, leading=15.5, colour=text_colour)
-                flow.space(0.9 * MM)
+        self.parts = [part for part in parts if part[1]]
+        lines = sum(
+            len(flow.fonts.wrap(text, CONTENT_WIDTH - CONCLUSION_INDENT - ADVICE_INDENT, 9.5)) for _, text, _ in self.parts
+        )
+        self.height = (
+            len(self.title) * TITLE_LEADING + 1.2 * MM + lines * ADVICE_LEADING + len(self.parts) * ADVICE_GAP
+        )
+
+    def draw(self, flow: Flow) -> None:
+        """Draws it from here on, over pages where it must."""
+        flow.need(min(len(self.title), 3) * TITLE_LEADING + 34)
+        flow.paper.box(LEFT, flow.y - 0.6 * MM, 7.2 * MM, 7.2 * MM, fill=self.colour, radius=3.6 * MM)
+        flow.paper.text(LEFT + 3.6 * MM, flow.y + 4.3 * MM, str(self.one.number), 10, WHITE, True, "centre")
+        flow.chip(RIGHT - self.chip_width, flow.y + 0.2 * MM, self.one.label, self.colour, is_filled=self.is_heavy)
+        for line in self.title:
+            flow.need(TITLE_LEADING)
+            flow.paper.text(LEFT + CONCLUSION_INDENT, flow.y + 12.4, line, 12, INK, is_bold=True)
+            flow.y += TITLE_LEADING
+        flow.space(1.2 * MM)
+        for label, text, colour in self.parts:
+            flow.labelled(LEFT + CONCLUSION_INDENT, label, ADVICE_INDENT, text, 9.5, ADVICE_LEADING, colour=colour)
+            flow.space(ADVICE_GAP)
 
 
 def _not_done(flow: Flow, block: NotDoneTable) -> None:
-    columns = (
-        Column("项目", 62 * MM),
-        Column("科室", 34 * MM),
-        Column("状态", 20 * MM),
-        Column("原因", CONTENT_WIDTH - 116 * MM),
-    )
-    draw_table(flow, columns, block.lines)
+    draw_table(flow, NOT_DONE_COLUMNS, block.lines)
 
 
-def _signature_room(block: Signatures) -> float:
-    return max(SEAL_SIDE + SEAL_WORDS, min(len(block.signatures), 12) * SIGNATURE_ROW)
+def _signature_room(flow: Flow, block: Signatures) -> float:
+    closing = len(flow.fonts.wrap(block.closing, CONTENT_WIDTH, 9.5)) * 16 + 3 * MM if block.closing else 0
+    return min(closing, 60 * MM) + max(SEAL_SIDE + SEAL_WORDS, min(len(block.signatures), 12) * SIGNATURE_ROW)
 
 
 def _signatures(
@@ -213,7 +272,7 @@ def _signatures(
     width = CONTENT_WIDTH - SEAL_SIDE - 10 * MM
     row = SIGNATURE_ROW
     # The seal stands beside the last signatures, never on a page without any.
-    flow.need(_signature_room(block))
+    flow.need(_signature_room(flow, msgspec.structs.replace(block, closing="")))
     top_of_page, first_top = paper.page_count, flow.y
     for signature in block.signatures:
         flow.need(row)

@@ -24,8 +24,9 @@ PAGE_WIDTH, PAGE_HEIGHT = 210 * MM, 297 * MM
 LEFT = 18 * MM
 RIGHT = PAGE_WIDTH - 18 * MM
 CONTENT_WIDTH = RIGHT - LEFT
-TOP = 29 * MM
-BOTTOM = PAGE_HEIGHT - 20 * MM
+TOP = 27.5 * MM
+BOTTOM = PAGE_HEIGHT - 18.5 * MM
+FRAME_PADDING = 2.2 * MM
 
 
 class Flow:
@@ -101,12 +102,12 @@ class Flow:
     ) -> None:
         """Wrapped lines on a tinted ground with a bar at the left; goes on over pages, tinted there too.
 
-        With `title_width` the title stands beside the first line, otherwise above the lines."""
-        padding = 2.4 * MM
+        With `title_width` the title stands beside the first line, otherwise above the lines; without a title nothing does."""
+        padding = FRAME_PADDING
         left_over = lines
         is_first = True
         while left_over or is_first:
-            head = leading + 1 * MM if is_first and not title_width else 0
+            head = leading + 1 * MM if is_first and title and not title_width else 0
             self.need(head + padding * 2 + leading * min(2, max(len(left_over), 1)))
             count = max(1, int((self.room - head - padding * 2) / leading))
             part, left_over = left_over[:count], left_over[count:]
@@ -114,7 +115,7 @@ class Flow:
             self.paper.box(LEFT, self.y, CONTENT_WIDTH, height, fill=fill)
             self.paper.box(LEFT, self.y, 0.9 * MM, height, fill=bar)
             baseline = self.y + padding + size * 1.1
-            if is_first:
+            if is_first and title:
                 self.paper.text(LEFT + 4 * MM, baseline, title, size, title_colour, is_bold=True)
                 baseline += head
             for line in part:

@@ -17,7 +17,7 @@ MOST = {
     "/chief": 9,
     "/chief/{no}": 22,
     "/reports": 3,
-    "/reports/{no}": 8,
+    "/reports/{no}": 7,
     "/reports/{no}/preview": 30,
     "/registration/today": 7,
     "/registration/visits/{no}": 17,

@@ -15,6 +15,7 @@ from exam.kit import jobs
 from exam.kit.house import Actor, House
 from exam.visits.facts import Milestone
 from reporting import service
+from reporting.facts import ReportEvent
 from reporting.store import store_of
 from tests.reporting.staging import Acting, Stage, stage_of, visit_to
 
@@ -77,6 +78,34 @@ def test_the_preview_is_the_report_on_screen_and_the_supplement_needs_its_own_ri
     assert "乙肝表面抗原" in chief.get(f"/reports/{visit_no}/preview?kind=supplement").text
     assert reception.get(f"/reports/{visit_no}/preview").status_code == 200
     assert reception.get(f"/reports/{visit_no}/preview?kind=supplement").status_code == 404
+
+
+def test_the_bare_preview_of_a_published_visit_is_the_version_that_counts(
+    house: House, issued: tuple[UUID, str], acting: Acting, desk: Opening
+) -> None:
+    visit_id, visit_no = issued
+    chief, url = desk("zhao"), f"/reports/{visit_no}/preview"
+    page = chief.get(url).text
+    assert "尚未发布" not in page and "第 1 版" in page and "第 2 版" not in page
+    assert f"{url}?version=1&amp;kind=supplement" in page and "乙肝表面抗原" in chief.get(f"{url}?kind=supplement").text
+    assert "尚未发布" in chief.get(f"{url}?version=now").text
+    with house.unit(acting("zhao")) as db:
+        service.add_fact(db, visit_id, 1, ReportEvent.NOT_CURRENT, "检验科 结果更正")
+    assert "尚未发布" in chief.get(url).text, "the version that stands is no answer any more"
+    with house.unit(acting("zhao")) as db:
+        service.recall(db, visit_id, "结论有误")
+    page = chief.get(url).text
+    assert "尚未发布" in page and "第 2 版" in page
+
+
+def test_a_summary_of_the_whole_laboratory_has_a_title_and_no_table(
+    house: House, acting: Acting, stage: Stage, desk: Opening
+) -> None:
+    _, visit_no = visit_to(house, acting("lin"))
+    page = desk("zhao").get(f"/reports/{visit_no}/preview").text
+    own = page[page.index("<h3>检验科小结") :]
+    own = own[: own.index("</section>")]
+    assert "丙氨酸氨基转移酶 62 U/L" in own and "<table" not in own and "<b>小结</b>" not in own
 
 
 def test_the_served_file_is_the_stored_one_with_a_safe_name(

@@ -150,6 +150,78 @@ def test_no_row_stands_alone_under_a_repeated_head(faces: Fonts, before: int) ->
     assert min(len(re.findall("乙科第", page)) for page in pages) >= 2
 
 
+def titled(count: int) -> tuple[DepartmentResult, ...]:
+    """Departments of three to twelve rows, as a usual package has them."""
+    return tuple(
+        DepartmentResult(
+            f"科室{place:02d}", tuple(Reading(f"科室{place:02d}项目{row:02d}", "1.0", "g/L", "0–2") for row in range(3 + place * 5 % 10)),
+            f"科室{place:02d}未见明显异常", "李秀英", DRAWN_AT,
+        )
+        for place in range(count)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("conclusions", range(1, 16, 2))
+def test_pages_are_filled_and_neither_a_title_nor_a_conclusion_is_torn(faces: Fonts, conclusions: int) -> None:
+    told = tuple(
+        Conclusion(f"结论{number:02d}甲", 2, f"结论{number:02d}乙，" * 12, "戒烟。", (f"结论{number:02d}丙",), f"结论{number:02d}丁")
+        for number in range(conclusions)
+    )
+    drawn = draw(compose(a_report(departments=titled(14), conclusions=told, not_done=())), DRAWN_AT, faces)
+    pages = text_of(drawn.pdf).split("\f")[:-1]
+    for number in range(conclusions):
+        # Twice each: the summary's line is of the same words.
+        own = [page for page in pages if f"结论{number:02d}丙" in page]
+        assert len(own) == 1 and f"结论{number:02d}甲" in own[0] and f"结论{number:02d}丁" in own[0]
+        assert joined(own[0]).count(f"结论{number:02d}乙，") == 12
+    for place in range(14):
+        rows = [len(re.findall(rf"科室{place:02d}项目", page)) for page in pages]
+        assert 1 not in rows, "a row stands alone with its title"
+        titles = [bool(re.search(rf"^科室{place:02d}( （续）)?$", page, re.MULTILINE)) for page in pages]
+        assert titles == [many > 0 for many in rows]
+    for title, first in (("三 主检结论与建议", "结论00丙"), ("四 各科检查结果", "科室00项目00"), ("五 签名", "何慧敏")):
+        assert [title in page.split("\n") and first in page for page in pages].count(True) == 1
+    # No page but the cover and the last is left empty for more than what the next thing needs.
+    for picture in pages_of(drawn.pdf, 25.4)[1:-1]:
+        grey = picture.convert("L").crop((18, 0, 192, 279))
+        lowest = max(at for at in range(grey.height) if min(grey.crop((0, at, grey.width, at + 1)).tobytes()) < 245)
+        assert lowest > 297 - 20 - 75
+
+
+def test_the_next_chapter_begins_on_the_page_that_has_room_for_it(faces: Fonts) -> None:
+    drawn = draw(compose(a_report(notices=(), conclusions=(Conclusion("高钾血症", 5, "立即就诊。"),))), DRAWN_AT, faces)
+    pages = text_of(drawn.pdf).split("\f")[:-1]
+    page = next(page for page in pages if "阅读说明" in page)
+    assert "三 主检结论与建议" in page.split("\n") and "四 各科检查结果" in page.split("\n")
+    assert drawn.page_count == 3
+
+
+@pytest.mark.parametrize("before", range(12, 42, 2))
+def test_no_page_says_nothing_but_who_signed(faces: Fonts, before: int) -> None:
+    parts = (*titled(2), DepartmentResult("科室02", tuple(Reading(f"项目{row}", "1.0") for row in range(before))), titled(1)[0])
+    drawn = draw(compose(a_report(departments=parts, not_done=())), DRAWN_AT, faces)
+    last = text_of(drawn.pdf).split("\f")[drawn.seal_page]
+    assert "何慧敏" in last and "科室00未见明显异常" in last
+
+
+def test_a_conclusion_longer_than_a_page_loses_nothing(faces: Fonts) -> None:
+    long = "".join(f"第{number}条建议，" for number in range(900))
+    told = (Conclusion("甲", 2, "短。"), Conclusion("乙", 2, long), Conclusion("丙", 2, "短。"))
+    pages = text_of(draw(compose(a_report(departments=(), conclusions=told)), DRAWN_AT, faces).pdf).split("\f")
+    text = joined("".join(page.split(f"\n{HEADER.visit_no}\n")[0] for page in pages))
+    assert set(re.findall(r"第(\d+)条建议", text)) == {str(number) for number in range(900)}
+
+
+def test_a_doctor_who_said_little_signs_on_the_same_line(faces: Fonts) -> None:
+    def lines(summary: str) -> list[str]:
+        part = DepartmentResult("内科", (Reading("心律", "齐"),), summary, "李秀英", DRAWN_AT)
+        return text_of(draw(compose(a_report(departments=(part,))), DRAWN_AT, faces).pdf, is_raw=False).split("\n")
+
+    assert any("未见明显异常" in line and "检查医生：李秀英" in line for line in lines("未见明显异常"))
+    assert not any("心律" in line and "检查医生" in line for line in lines("心律不齐，" * 20))
+    assert any("检查医生：李秀英" in line for line in lines("心律不齐，" * 20))
+
+
 def test_nothing_is_printed_where_the_seal_is_stamped(faces: Fonts) -> None:
     drawn = draw(compose(a_report()), DRAWN_AT, faces)
     left, bottom, right, top = drawn.seal_box

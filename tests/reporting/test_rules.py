@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from chief_review.facts import ConclusionLine, Review, ReviewState, Signature
 from exam.catalog.starter import as_catalogue, load
 from exam.kit.errors import Refused
-from exam.knowledge.facts import Severity
+from exam.knowledge.facts import Because, Flag, Reading, Severity
+from exam.knowledge.rules.summaries import summarize
 from exam.visits.facts import LineState, OrderLine, VisitCard, VisitState
 from reporting import contents, rules
 from reporting.document import Document, ResultTable, compose, compose_supplement
@@ -185,14 +186,12 @@ def test_private_things_stand_in_the_supplement_alone() -> None:
 
 def test_a_summary_written_over_private_readings_is_drafted_anew_for_the_open_part() -> None:
     tables = [block for block in compose(contents.contents(sources()).report).blocks if isinstance(block, ResultTable)]
-    laboratory_summary = "".join(table.summary for table in tables if table.department == "检验科")
+    laboratory_summary = "".join(table.summary for table in tables if table.department.startswith("检验科"))
     assert "丙氨酸氨基转移酶" in laboratory_summary
     assert "乙肝" not in laboratory_summary
 
 
 def test_a_draft_over_both_is_drafted_for_each_and_a_doctors_words_stay_together_in_the_supplement() -> None:
-    from exam.knowledge.rules.summaries import summarize
-
     drafted = summarize("检验科", (*READINGS, HBSAG), True).text
     for summary, is_split in ((drafted, True), ("转氨酶高,考虑与乙肝有关", False)):
         part = laboratory(*READINGS, HBSAG, summary=summary)
@@ -240,8 +239,68 @@ def test_no_private_critical_result_is_told_on_the_open_notice() -> None:
 
 
 def test_the_laboratory_is_printed_by_ordered_group() -> None:
-    names = [part.group_name for part in contents.contents(sources()).report.departments if part.is_laboratory]
-    assert names == [CATALOGUE.groups["G030"].name, "其他", CATALOGUE.groups["G050"].name]
+    found = [part for part in contents.contents(sources()).report.departments if part.is_laboratory]
+    assert [part.group_name for part in found] == [CATALOGUE.groups["G030"].name, "其他", "", CATALOGUE.groups["G050"].name]
+
+
+def test_the_summary_of_several_groups_stands_in_a_part_of_its_own_behind_them() -> None:
+    words = "血象正常,转氨酶偏高,见建议"
+    several = laboratory(*READINGS, summary=words)
+    found = [part for part in contents.contents(sources(departments=(several,))).report.departments if part.is_laboratory]
+    assert [(part.department, len(part.readings), part.summary) for part in found] == [
+        ("检验科", 1, ""), ("检验科", 1, ""), ("检验科小结", 0, words),
+    ]  # fmt: skip
+    assert (found[-1].doctor, found[-1].confirmed_at) == (several.doctor, several.verified_at)
+    single = laboratory(READINGS[0], summary=words)
+    found = [part for part in contents.contents(sources(departments=(single,))).report.departments if part.is_laboratory]
+    assert [(part.department, part.summary) for part in found] == [("检验科", words)]
+
+
+# --- the signs of the system's own sentences ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("结合临床,必要时复查;戒酒", "结合临床，必要时复查；戒酒"),
+        ("尿素 偏高(9.38 mmol/L,参考 2.6–7.5)", "尿素 偏高(9.38 mmol/L，参考 2.6–7.5)"),
+        ("心律:早搏; 血钾 6.8 mmol/L ↑", "心律：早搏；血钾 6.8 mmol/L ↑"),
+        ("空腹至8:00,共1,200 mL,滴度1:160", "空腹至8:00，共1,200 mL，滴度1:160"),
+        ("mL/min/1.73m2;I10,E78", "mL/min/1.73m2;I10,E78"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_of_the_system_is_printed_with_chinese_signs_and_figures_and_codes_as_they_are(text: str, printed: str) -> None:
+    assert contents.punctuated(text) == printed
+    assert contents.punctuated(printed) == printed
+
+
+def test_only_what_no_doctor_wrote_gets_other_signs() -> None:
+    words = "右肺:结节,建议复查"
+    finding = Reading("CTF", "所见", words, flag=Flag.ABNORMAL)
+    rule = ConclusionLine(
+        "r", f"所见 异常({words},参考 无)", advice="三月后,复查", lifestyle="戒烟;限酒",
+        because=(Because("P", 1, ("CTF",), (f"所见 {words} *", "心律:早搏")),),
+    )  # fmt: skip
+    typed = ConclusionLine("m", "血脂高,已服药", advice="继续服药;随访", lifestyle="少油,少盐", origin="reworded")
+    given = sources(
+        departments=(laboratory(finding, summary=summarize("检验科", (finding,), True).text), general("血压正常,心率齐")),
+        review=Review(VISIT, ReviewState.FINAL, 1, (rule, typed), False, "d"),
+    )
+    first, second = contents.contents(given).report.conclusions
+    assert (first.text, first.advice, first.lifestyle) == (f"所见 异常({words}，参考 无)", "三月后，复查", "戒烟；限酒")
+    assert first.because == (f"所见 {words} *", "心律：早搏")
+    assert (second.text, second.advice, second.lifestyle) == ("血脂高,已服药", "继续服药;随访", "少油,少盐")
+    summaries = {part.department: part.summary for part in contents.contents(given).report.departments}
+    assert summaries["一般检查"] == "血压正常,心率齐"
+    assert words in summaries["检验科"]
+
+
+def test_a_draft_that_the_doctor_left_is_printed_with_chinese_signs() -> None:
+    beat = Reading("HR", "心律", "早搏", choices=("早搏",), flag=Flag.ABNORMAL, abnormal=("早搏",))
+    part = laboratory(beat, READINGS[1], summary=summarize("检验科", (beat, READINGS[1]), True).text)
+    given = sources(departments=(part,), lines=())
+    assert [each.summary for each in contents.contents(given).report.departments] == ["心律：早搏；丙氨酸氨基转移酶 62 U/L ↑"]
 
 
 def test_a_second_version_says_what_it_replaces() -> None:

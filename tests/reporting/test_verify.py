@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
 from exam.kit.house import House, system_actor
 from exam.people.facts import NewPerson
 from exam.visits import spans
-from reporting import service, verify
+from reporting import seal_check, sealing, service, verify
+from reporting.demo_authority import demo_authority, make_demo_authority
+from reporting.store import store_of
 from tests.chief_review.cases import OTHER, examined, finalized
 from tests.conftest import actor_named
 from tests.results.cases import Statements
@@ -52,3 +56,32 @@ def test_a_department_whose_orders_were_removed_stays_in_a_report_while_it_has_v
     with house.unit(None) as db:
         db.execute(text("update exam_line_board set state = 'removed' where department = 'LAB'"))
     assert not [each for each in checked(house)[0] if "changed" in each], "what has values stays, ordered or not"
+
+
+def a_report_of(house: House) -> bytes:
+    with house.unit(None, write=False) as db:
+        return store_of(house).get(db.execute(text("select pdf_sha256 from reporting_version")).scalars().first())
+
+
+def test_a_missing_root_certificate_is_said_once_and_no_seal_is_called_wrong(
+    sqlite_house: House,
+) -> None:
+    house = sqlite_house
+    issued(house)
+    issued(house, OTHER)
+    sealing.folder_of(house).rename(house.data.parent / "elsewhere")
+    [told] = checked(house)[0]
+    assert "the root certificate of the seal is missing" in told
+    assert str(house.data.parent / "seal") in told
+    assert seal_check.verify(a_report_of(house), []).problems == (seal_check.NO_ROOT,)
+
+
+def test_a_seal_of_another_authority_is_refused_without_the_librarys_traces(
+    sqlite_house: House, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = sqlite_house
+    issued(house)
+    make_demo_authority(tmp_path / "other", "别家", house.clock.now())
+    other = demo_authority(tmp_path / "other").root_certificate_path.read_bytes()
+    assert seal_check.NOT_TRUSTED in seal_check.verify(a_report_of(house), [other]).problems
+    assert [record.name for record in caplog.records if record.name.startswith("pyhanko")] == []
