@@ -11,11 +11,11 @@ from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import Message, Scope
 
 from exam.kit import auth, web
+from exam.kit.api_schema import CompleteSchema
 from exam.kit.clock import Clock, SystemClock
 from exam.kit.db import Turn, postgresql_engine, sqlite_engine
 from exam.kit.house import House
@@ -92,7 +92,7 @@ def create_app(house: House) -> Litestar:
         before_send=[add_headers],
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=OpenAPIConfig(
-            title="Exam centre", version="1", render_plugins=[JsonRenderPlugin(path="/openapi.json")], openapi_router=Router(
+            title="Exam centre", version="1", use_handler_docstrings=True, render_plugins=[CompleteSchema("/openapi.json")], openapi_router=Router(
                 "/api/schema", route_handlers=[], opt={"may": auth.OPEN}, include_in_schema=False,
             ),
         ),

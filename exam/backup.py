@@ -9,8 +9,8 @@ from pathlib import Path
 
 from exam.backup_chain import folders
 from exam.backup_drill import drill
-from exam.backup_restore import open_restored, record, restore
-from exam.backup_ship import is_on_same_disk, refused_on_postgresql, require_apart, require_embedded, ship
+from exam.backup_restore import open_restored, record, restore, seal_note
+from exam.backup_ship import is_on_same_disk, refuse_overlap, refused_on_postgresql, require_embedded, ship
 from exam.kit.clock import CENTRE_ZONE, SystemClock, local
 from exam.kit.errors import Refused
 from exam.kit.house import House
@@ -66,12 +66,14 @@ def _restore(settings: Settings, arguments: Namespace) -> int:
 
     target = Path(arguments.to).resolve()
     source = Path(arguments.source).resolve()
-    require_apart(source, target, settings.keys)
+    refuse_overlap(source, target, settings.keys)
     until = moment(arguments.until) if arguments.until else None
     restored = restore(source, target, Keys(settings.keys), until)
     print(f"已恢复 {restored.generation},到 {local(restored.at):%Y-%m-%d %H:%M:%S}(增量 {restored.pieces} 段)")
     house = open_restored(settings, target)
     print(f"  审计已记录本次恢复: {record(house, restored)}")
+    if note := seal_note(target):
+        print(f"  注意: {note}", file=sys.stderr)
     bad = 0
     for name, breaches in breaches_of(house):
         bad += show(name, breaches)
@@ -98,7 +100,9 @@ def _backup_arguments(parser: ArgumentParser) -> None:
 
 def _restore_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--from", dest="source", required=True, metavar="DIR", help="folder of copies, or one full-… in it")
-    parser.add_argument("--to", required=True, metavar="DIR", help="an empty data folder; the anchor folder is beside it")
+    parser.add_argument("--to", required=True, metavar="DIR",
+                        help="an empty data folder. Beside it belong the anchor folder, which comes from the copies, and "
+                        "the folder `seal`, which is no part of them: put it there first, or no report's seal can be checked")  # fmt: skip
     parser.add_argument("--until", default="", metavar="TIME", help="for example 2026-11-21T14:30 on the centre's clock")
 
 

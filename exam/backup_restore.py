@@ -58,8 +58,21 @@ def restore(copies: Path, data: Path, keys: Keys, until: datetime | None = None)
     return Restored(generation.folder.name, pieces[-1].at if pieces else generation.at, len(pieces), reports)
 
 
+def seal_note(data: Path) -> str:
+    """What to do when the seal's folder does not lie beside a data folder; empty when it does."""
+    seal = data.parent / "seal"
+    if seal.is_dir() and any(seal.iterdir()):
+        return ""
+    return (
+        f"缺少签章目录 {seal}:签章(含根证书)不在备份中,没有它就无法核对报告的签章,也无法签发报告。"
+        "请把原安装的 seal 目录放到该处,再运行 exam verify"
+    )
+
+
 def find(copies: Path, keys: Keys, until: datetime | None = None) -> Generation:
     """The generation that a restore would use: a folder `full-…` itself, or the newest one in a folder of copies."""
+    if not copies.is_dir():
+        raise Refused("backup.no_such_folder", f"没有目录 {copies}", "请用 --from 指定备份目录,或其中一个 full-… 目录")
     if (copies / "manifest.json").exists():
         return Generation(copies, keys["anchor"])
     found = newest(copies, keys["anchor"], until)

@@ -66,14 +66,25 @@ def refused_on_postgresql() -> Refused:
 
 
 def require_apart(copies: Path, data: Path, keys: Path) -> Path:
-    """The folder of copies, made if missing; refuses one that lies in the data, holds it, or would lie beside the keys."""
+    """The folder of copies, made if missing; refuses one that lies in the data, holds it, would lie beside the keys, or is none."""
+    refuse_overlap(copies, data, keys)
+    copies = copies.resolve()
+    try:
+        copies.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (FileExistsError, NotADirectoryError):
+        raise Refused("backup.not_a_folder", f"备份目录 {copies} 不是目录(路径上有同名文件)", "请用 --to 或 EXAM_COPIES 指定一个目录") from None
+    except OSError as error:
+        raise Refused("backup.no_access", f"无法建立备份目录 {copies}({error.strerror})", "请核对磁盘是否已挂载、有无写权限") from None
+    return copies
+
+
+def refuse_overlap(copies: Path, data: Path, keys: Path) -> None:
+    """Refuses copies that lie in the data, hold it, or lie beside the keys."""
     copies, data, keys = copies.resolve(), data.resolve(), keys.resolve()
     if copies.is_relative_to(data) or data.is_relative_to(copies):
         raise Refused("backup.inside_data", f"备份目录 {copies} 与数据目录重叠", "请将 EXAM_COPIES 设为另一块磁盘上的目录")
     if copies.is_relative_to(keys) or keys.is_relative_to(copies):
         raise Refused("backup.beside_keys", f"备份目录 {copies} 与密钥目录重叠", "密钥必须与备份分开存放,请更换目录")
-    copies.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return copies
 
 
 def is_on_same_disk(copies: Path, data: Path) -> bool:

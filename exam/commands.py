@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
+import socket
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from exam.kit.events import Event
 from exam.kit.house import House, system_actor
 from exam.kit.keys import Keys
 from exam.kit.module import Command
+from exam.kit.paper_text import BOLD_FILE, FONT_FOLDER, REGULAR_FILE
 from exam.kit.random import SystemRandom
 from exam.kit.server_checks import require_safe_server
 from exam.settings import Settings
@@ -70,26 +73,6 @@ def _begin_the_log_again(house: House, raw: Any) -> None:
     finally:
         raw.execute("PRAGMA busy_timeout = 10000").fetchall()
         house.turn.give()
-
-
-def optimize(house: House) -> None:
-    """Lets the embedded database look at its own contents again, so that it chooses the right index (every hour).
-
-    Table by table, because each holds the writers' turn. Not `PRAGMA optimize`: that waits until a table has grown tenfold,
-    and lists that were chosen for a small table became thirty times slower meanwhile (measured at 100,000 visits).
-    """
-    if not house.is_sqlite:
-        return
-    with house.engine.connect() as connection:
-        tables = connection.exec_driver_sql("select name from sqlite_master where type = 'table' and name not like 'sqlite_%'")
-        names = sorted(tables.scalars())
-    for name in names:
-        try:
-            with house.engine.execution_options(write=True).begin() as connection:
-                connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
-                connection.exec_driver_sql(f'ANALYZE "{name}"')
-        finally:
-            house.turn.give()
 
 
 def open_house(settings: Settings) -> House:
@@ -156,6 +139,8 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     from exam.app import create_app
 
     require_safe_address(settings)
+    require_fonts()
+    require_free_port(settings)
     require_safe_server(settings.database_url)
     house = open_for_work(settings)
     app = create_app(house)
@@ -214,7 +199,34 @@ def _is_address(host: str) -> bool:
     return True
 
 
+def require_fonts() -> None:
+    """Refuses to begin without the fonts: every slip and report would fail later. Looks only whether the files are there."""
+    missing = [name for name in (REGULAR_FILE, BOLD_FILE) if not (FONT_FOLDER / name).is_file()]
+    if missing:
+        raise Refused(
+            "serve.no_fonts",
+            f"缺少字体文件 {'、'.join(missing)},无法打印单据和报告",
+            "请在程序目录运行 npm ci --ignore-scripts && node vendor.mjs(make run 的第 3 步),再重新启动",
+        )
+
+
+def require_free_port(settings: Settings) -> None:
+    """Refuses an address that cannot be listened on, before anything is opened; 0 lets the system choose."""
+    if not 0 <= settings.port <= 65535:
+        raise Refused("serve.port", f"端口 {settings.port} 无效", "请用 PORT 指定 1 到 65535 之间的端口")
+    try:
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        reason = "已被占用" if error.errno == errno.EADDRINUSE else f"无法监听({error.strerror})"
+        raise Refused("serve.port", f"{settings.host} 的端口 {settings.port} {reason}", "请停止占用它的程序,或用 PORT 指定另一个端口") from None
+
+
 def _worker(settings: Settings, arguments: Namespace) -> int:
+    require_fonts()
     require_safe_server(settings.database_url)
     house = open_for_work(settings)
     stop = threading.Event()

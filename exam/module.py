@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from exam import commands
+from exam.catalog import api as catalog_api
 from exam.catalog import pages as catalog_pages
 from exam.catalog import service as catalog
-from exam.kit import audit, auth
+from exam.kit import audit, auth, table_statistics
 from exam.kit.module import Invariant, Job, MenuEntry, Module
 from exam.knowledge import service as knowledge
 from exam.people import pages as people_pages
@@ -26,6 +27,7 @@ module = Module(
         *account_pages.routes,
         *signature_pages.routes,
         *audit_pages.routes,
+        *catalog_api.routes,
         *catalog_pages.routes,
         *people_pages.routes,
         *visit_pages.routes,
@@ -76,7 +78,7 @@ module = Module(
     jobs=(
         Job("anchor", 60, commands.anchor),
         Job("checkpoint", 5, commands.checkpoint),
-        Job("optimize", 3600, commands.optimize),
+        Job("optimize", 3600, table_statistics.refresh),
         *upkeep.JOBS,
     ),
     set_up=knowledge.set_up,

@@ -91,6 +91,7 @@ def served(settings: Settings) -> Iterator[str]:
 def demo(settings: Settings, arguments: Namespace) -> int:
     """Sets the demonstration up: database, staff, and a day's visits in every state. Running it again keeps the data."""
     commands.require_safe_address(settings)
+    commands.require_fonts()
     began = time.monotonic()
     print("准备数据库…", flush=True)
     house = commands.set_up(settings)
@@ -126,6 +127,7 @@ def demo(settings: Settings, arguments: Namespace) -> int:
 
 def rehearse(settings: Settings, arguments: Namespace) -> int:
     """Plays a day over HTTP, prints the table of steps, then checks every invariant of the whole database."""
+    commands.require_fonts()
     with tempfile.TemporaryDirectory(prefix="rehearsal") as folder:
         if not arguments.url and not settings.database_url:
             home = Path(folder)

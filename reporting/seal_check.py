@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import logging
 import re
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,9 @@ from pyhanko.sign.validation.settings import KeyUsageConstraints
 from pyhanko.sign.validation.status import SignatureCoverageLevel
 from pyhanko_certvalidator import ValidationContext
 
+for _library in ("pyhanko", "pyhanko_certvalidator"):
+    logging.getLogger(_library).setLevel(logging.CRITICAL + 1)  # the verdict says what is wrong; traces of hostile files say nothing
+
 MAX_BYTES = 64 * 1024 * 1024
 """A report has one or two megabytes; anything past this is not read at all."""
 
@@ -31,6 +35,7 @@ NOT_A_PDF = "文件不是 PDF，或者为空"
 TOO_LARGE = "文件过大，不是本系统签发的报告"
 UNREADABLE = "文件已损坏或不完整，无法读取"
 NO_SEAL = "文件中没有电子签章"
+NO_ROOT = "缺少签章的根证书，无法核对签章"
 SEVERAL_SEALS = "文件中的签章不止一个，正式报告只有体检机构的一个签章"
 CONTENT_CHANGED = "签章后文件内容被改动"
 SIGNATURE_WRONG = "签章的密码校验不通过"
@@ -79,6 +84,8 @@ def verify(
         return _hopeless(digest, TOO_LARGE)
     if b"%PDF-" not in pdf[:1024]:
         return _hopeless(digest, NOT_A_PDF)
+    if not trust_roots:
+        return _hopeless(digest, NO_ROOT)
     try:
         return _verdict(pdf, digest, trust_roots, moment, allowed_signers)
     except Exception:  # hostile files make a parser fail in any way it likes; every one of them means "invalid"

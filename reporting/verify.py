@@ -77,7 +77,13 @@ def files_are_what_was_signed(db: Session) -> Iterator[str]:
         Version.drawn_sha256,
     )  # fmt: skip
     total = db.scalar(select(func.count()).select_from(Version)) or 0
-    with SealPool(sealing.trust_roots(house), total) as seals:
+    roots = sealing.trust_roots(house)
+    if total and not roots:
+        yield (
+            f"the root certificate of the seal is missing, so that no seal of the {total} files can be checked: put the folder "
+            f"{sealing.folder_of(house)} back (it lies beside the data and is no part of the copies)"
+        )
+    with SealPool(roots, total) as seals:
         for done, row in enumerate(db.execute(select(*columns).execution_options(yield_per=500))):
             progress.tell(db, done, total)
             name = f"visit {row.visit_id} version {row.number} {row.kind}"
@@ -88,7 +94,8 @@ def files_are_what_was_signed(db: Session) -> Iterator[str]:
                 continue
             if len(content) != row.pdf_bytes:
                 yield f"{name}: the file has {len(content)} bytes, stored are {row.pdf_bytes}"
-            yield from seals.check(name, content, row.signed_at, row.drawn_sha256)
+            if roots:
+                yield from seals.check(name, content, row.signed_at, row.drawn_sha256)
         yield from seals.rest()
 
 

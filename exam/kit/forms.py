@@ -7,7 +7,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from exam.kit.errors import BadInput
-from exam.kit.web import chinese_problem
+from exam.kit.json_body import chinese_problem
 
 T = TypeVar("T", bound=msgspec.Struct)
 

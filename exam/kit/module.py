@@ -26,13 +26,18 @@ class Port(Generic[F]):
 
 @dataclass(frozen=True)
 class MenuEntry:
-    """One line of the menu; shown only to an actor who has `may`."""
+    """One line of the menu; shown only to an actor who has `may`.
+
+    `home` is its place among the pages that somebody lands on after signing in, where that is not its place in the menu: who
+    may use several begins with the one that is the most their own.
+    """
 
     title: str
     url: str
     may: str
     icon: str = "point"
     order: int = 50
+    home: int | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,11 @@ class Modules:
     def menu(self) -> list[MenuEntry]:
         """Every menu entry, in order."""
         return sorted((entry for module in self.all for entry in module.menu), key=lambda entry: entry.order)
+
+    @property
+    def homes(self) -> list[MenuEntry]:
+        """The menu's entries in the order in which they are taken for somebody's first page."""
+        return sorted(self.menu, key=lambda entry: entry.order if entry.home is None else entry.home)
 
 
 def load(names: Iterable[str]) -> Modules:

@@ -22,11 +22,12 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from exam.kit import auth
+from exam.kit import auth, json_body
 from exam.kit.clock import local
 from exam.kit.direct import DirectRead
 from exam.kit.errors import BadInput, Forbidden, NotFound, NotSignedIn, Refused, Stale, trace_of
 from exam.kit.house import GroupWrite, House, house_of
+from exam.kit.json_body import chinese_problem
 from exam.kit.money import yuan
 
 log = logging.getLogger("exam.web")
@@ -51,20 +52,20 @@ HEADERS = {
 def make_session(request: Request[Any, Any, Any]) -> Session:
     """The session of one request. It touches the database only in the handler's own thread (decision 11)."""
     house: House = request.app.state.house
-    if house.is_sqlite and request.route_handler.opt.get("direct"):
+    if request.route_handler.opt.get("direct"):
         return cast(Session, house.direct_reads.begin())
     return house.session(write=request.method in UNSAFE, is_page=True)
 
 
-def _holds_nul(value: Any) -> bool:
-    """Whether a text anywhere in a request's values holds the NUL character, which PostgreSQL cannot store."""
-    if isinstance(value, str):
-        return "\x00" in value
-    if isinstance(value, msgspec.Struct):
-        return any(_holds_nul(getattr(value, name)) for name in value.__struct_fields__)
-    if isinstance(value, dict):
-        return any(_holds_nul(key) or _holds_nul(each) for key, each in value.items())
-    return isinstance(value, (list, tuple)) and any(_holds_nul(each) for each in value)
+def _refuse_nul(arguments: dict[str, Any]) -> None:
+    for name, value in arguments.items():
+        if name in ("request", "db"):
+            continue
+        field = json_body.nul_at("" if name == "data" else name, value)
+        if field is not None:
+            refused = BadInput([(field or json_body.BODY, f"“{field}”含有不可见的空字符(NUL),请删除后重试")])
+            refused.status = 400  # as other bodies that cannot be read
+            raise refused
 
 
 def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | None) -> Callable[..., Any]:
@@ -96,8 +97,7 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
                     in_form = data.pop("csrf", "") if isinstance(data, dict) else ""
                     auth.require_csrf(actor, request.headers.get("x-csrf-token", "") or str(in_form))
                 auth.require(actor, may)
-            if any(_holds_nul(value) for name, value in arguments.items() if name not in ("request", "db")):
-                raise BadInput([("", "内容中含有不可见的空字符")])
+            _refuse_nul(arguments)
             answer = handler(**arguments)
         return answer, db.info["await_later"]
 
@@ -105,7 +105,7 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
     @functools.wraps(handler)
     async def in_thread(**arguments: Any) -> Any:
         house: House = arguments["request"].app.state.house
-        if isinstance(arguments["db"], DirectRead):
+        if house.is_sqlite and isinstance(arguments["db"], DirectRead):
             answer, later = run(arguments)
         elif house.writers is not None and writes and arguments["request"].method in UNSAFE:
             answer, later = await asyncio.get_running_loop().run_in_executor(house.writers, run, arguments)
@@ -121,7 +121,14 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
 
 def _route(method: Any, path: str, may: str, write: bool | None, options: dict[str, Any]) -> Callable[..., Any]:
     def decorate(handler: Callable[..., Any]) -> Any:
-        options.setdefault("include_in_schema", path.startswith("/api/"))
+        is_api = path.startswith("/api/")
+        options.setdefault("include_in_schema", is_api)
+        if is_api:
+            options.setdefault("summary", (handler.__doc__ or "").partition("\n")[0])
+            if method is litestar.post:
+                options.setdefault("request_max_body_size", json_body.MOST_BYTES)
+                if "data" in handler.__annotations__:
+                    options.setdefault("before_request", json_body.read)
         return method(path, may=may, **options)(_in_one_transaction(handler, may, write))
 
     return decorate
@@ -130,7 +137,7 @@ def _route(method: Any, path: str, may: str, write: bool | None, options: dict[s
 def get(path: str, *, may: str, write: bool | None = None, direct: bool = False, **options: Any) -> Callable[..., Any]:
     """A GET route: a read unit of work. The handler takes `request` and `db` and what else Litestar can give.
 
-    `direct` is for a hot read of a few prepared statements: on the embedded database it runs on the event loop.
+    `direct` is for a hot read of a few prepared statements, without a session; on the embedded database on the event loop.
     """
     return _route(litestar.get, path, may, write, {"direct": direct, **options})
 
@@ -228,6 +235,13 @@ def uuid_of(text: str) -> UUID:
 # --- refusals --------------------------------------------------------------------------------------------------------
 
 
+class FieldProblem(msgspec.Struct):
+    """One wrong field: its name, or the way to it in the body (`values.HT`, `lines[1].group`), and what is wrong with it."""
+
+    field: str
+    text: str
+
+
 class Problem(msgspec.Struct, omit_defaults=True):
     """RFC 9457 problem details; `hint` is the remedy and `fields` every field that is wrong, all in Chinese."""
 
@@ -235,7 +249,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
     title: str
     status: int
     hint: str = ""
-    fields: list[dict[str, str]] = []
+    fields: list[FieldProblem] = []
 
 
 def show_refusal(request: Request[Any, Any, Any], refused: Refused) -> Response[Any]:
@@ -244,7 +258,7 @@ def show_refusal(request: Request[Any, Any, Any], refused: Refused) -> Response[
     if request.url.path.startswith("/api/"):
         problem = Problem(
             type=refused.code, title=refused.text, status=refused.status, hint=refused.hint,
-            fields=[{"field": field, "text": text} for field, text in problems],
+            fields=[FieldProblem(field, text) for field, text in problems],
         )  # fmt: skip
         return Response(msgspec.json.encode(problem), media_type="application/problem+json", status_code=refused.status)
     is_fragment = bool(request.headers.get("hx-request"))
@@ -273,32 +287,34 @@ def on_validation(request: Request[Any, Any, Any], error: ValidationException) -
     """The body or the query does not have the declared shape."""
     extra = error.extra if isinstance(error.extra, list) else []
     told = [each for each in extra if isinstance(each, dict)]
-    problems = [(str(each.get("key", "")), chinese_problem(str(each.get("message", "")))) for each in told]
-    refused = BadInput(problems or [("", "请求内容不符合要求")])
+    pairs = [(str(each.get("key", "")), str(each.get("message", ""))) for each in told]
+    if request.url.path.startswith("/api/"):
+        problems = [json_body.problem(request, key, message) for key, message in pairs]
+    else:
+        problems = [(key, chinese_problem(message)) for key, message in pairs]
+    refused = BadInput(problems or [(json_body.BODY, "请求内容不符合要求")])
     refused.status = 400
     return show_refusal(request, refused)
 
 
 def on_unreadable(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """The body cannot be read at all: nested too deeply, or not valid UTF-8."""
-    refused = BadInput([("", "请求内容无法读取:不是有效的 UTF-8 文本,或嵌套过深")])
-    refused.status = 400
-    return show_refusal(request, refused)
+    return show_refusal(request, json_body.unreadable("请求内容无法读取:不是有效的 UTF-8 文本,或嵌套过深"))
 
 
 def on_out_of_range(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """A number or text that the database cannot hold."""
-    refused = BadInput([("", "填写的数值或文字超出允许范围")])
-    refused.status = 400
-    return show_refusal(request, refused)
+    return show_refusal(request, json_body.unreadable("填写的数值或文字超出允许范围"))
 
 
 def on_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     """Litestar's own refusals: no such address, wrong method, body too large."""
+    is_api = request.url.path.startswith("/api/")
+    most = f",最多 {json_body.MOST_BYTES // 1024 // 1024} MB" if is_api else ""
     texts = {
-        404: ("没有这个地址", "请从菜单进入"),
-        405: ("该地址不支持这种请求", "请从页面按钮操作"),
-        413: ("提交的内容过大", "请减小文件或分批提交"),
+        404: ("没有这个地址", "请核对地址,接口列表见 /api/schema/openapi.json" if is_api else "请从菜单进入"),
+        405: ("该地址不支持这种请求", "请核对请求方法(GET 或 POST)" if is_api else "请从页面按钮操作"),
+        413: (f"提交的内容过大{most}", "请减小文件或分批提交"),
     }
     if request.url.path.startswith("/static/") and error.status_code >= 500:
         error = NotFoundException()  # a file name that the file system cannot even look up
@@ -327,28 +343,6 @@ def on_crash(request: Request[Any, Any, Any], error: Exception) -> Response[Any]
     refused = Refused("kit.fault", "系统内部错误,本次操作未保存", "请重试;如反复出现请联系系统管理员")
     refused.status = 500
     return show_refusal(request, refused)
-
-
-def chinese_problem(message: str) -> str:
-    """msgspec's message about one value, in Chinese."""
-    table = (
-        ("unknown field", "含有未知字段"),
-        ("missing required", "缺少必填字段"),
-        ("Expected `int`", "请填写整数"),
-        ("Expected `date`", "请填写日期,例如 1990-03-07"),
-        ("Invalid RFC3339", "请填写日期,例如 1990-03-07"),
-        ("Invalid enum", "不在可选范围内"),
-        ("Expected `str` of length <=", "内容过长"),
-        ("Expected `str` of length >=", "不能为空"),
-        ("Expected `str`", "请填写文字"),
-        ("Expected `bool`", "请选择是或否"),
-        ("Expected `array`", "请填写列表"),
-        ("Expected `object`", "请填写对象"),
-        ("Invalid UUID", "编号无效"),
-        ("Expected `int` >=", "数值过小"),
-        ("Expected `int` <=", "数值过大"),
-    )
-    return next((text for part, text in table if part in message or part.lower() in message.lower()), "填写有误")
 
 
 EXCEPTION_HANDLERS: dict[Any, Any] = {

@@ -13,6 +13,7 @@ from exam.kit import auth, web
 from exam.kit.errors import BadInput
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
+from exam.kit.module import MenuEntry
 from exam.staff import credentials, service, signatures
 from exam.staff.cookies import change_own_password, clear_session_cookie, open_window, set_session_cookie
 from exam.staff.models import Staff
@@ -72,7 +73,7 @@ def show_notices(request: AnyRequest, db: web.Db) -> web.Page:
     others, left = _news(db)
     if not others and left is None:
         return web.back_to(db, "/")
-    return web.page(db, "exam/staff_notices.html", others=others, days_left=left)
+    return web.page(db, "exam/staff_notices.html", others=others, days_left=left, first=_first_desk(db))
 
 
 @web.post("/staff/notices/sign-out-others", may=auth.SIGNED_IN)
@@ -104,8 +105,14 @@ def home(request: AnyRequest, db: web.Db) -> web.Page:
     actor = actor_of(db)
     if actor.must_change_password:
         return web.back_to(db, auth.CHANGE_PASSWORD_URL)
-    first = next((entry.url for entry in house_of(db).modules.menu if actor.may(entry.may)), "")
-    return web.back_to(db, first) if first else web.page(db, "exam/home.html")
+    first = _first_desk(db)
+    return web.back_to(db, first.url) if first else web.page(db, "exam/home.html")
+
+
+def _first_desk(db: web.Db) -> MenuEntry | None:
+    """The page that is the most the actor's own: a chief's queue, the desk's board, a doctor's work list, an administrator's page."""
+    actor = actor_of(db)
+    return next((entry for entry in house_of(db).modules.homes if actor.may(entry.may)), None)
 
 
 @web.get("/favicon.ico", may=auth.OPEN)

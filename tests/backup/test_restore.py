@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from argparse import Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -444,3 +444,37 @@ def test_times_on_the_command_line_are_those_of_the_centre() -> None:
     assert backup.moment("2026-11-21T14:30+00:00").isoformat() == "2026-11-21T14:30:00+00:00"
     with pytest.raises(Refused, match=r"backup\.time"):
         backup.moment("half past two")
+
+
+def test_copies_need_a_folder_and_not_a_file(tmp_path: Path) -> None:
+    data, keys = tmp_path / "home" / "data", tmp_path / "home" / "keys"
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(Refused, match=r"backup\.not_a_folder.*路径上有同名文件"):
+            require_apart(path, data, keys)
+
+
+def test_restoring_from_nothing_makes_nothing(sqlite_house: House, tmp_path: Path) -> None:
+    command = next(each for each in backup.COMMANDS if each.name == "restore")
+    for source in (tmp_path / "nothing", Path(__file__)):
+        arguments = Namespace(source=str(source), to=str(tmp_path / "restored" / "data"), until="")
+        with pytest.raises(Refused, match=r"backup\.no_such_folder"):
+            command.run(sqlite_house.settings, arguments)
+    assert not (tmp_path / "nothing").exists()
+    assert not (tmp_path / "restored").exists()
+
+
+def test_a_restore_says_that_the_seal_must_be_put_beside_it(
+    sqlite_house: House, copies: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship(sqlite_house, copies)
+    command = next(each for each in backup.COMMANDS if each.name == "restore")
+    for name, has_seal in (("without", False), ("with", True)):
+        if has_seal:
+            shutil.copytree(sqlite_house.data.parent / "seal", tmp_path / name / "seal")
+        arguments = Namespace(source=str(copies), to=str(tmp_path / name / "data"), until="")
+        assert command.run(sqlite_house.settings, arguments) == 0
+        assert (f"缺少签章目录 {tmp_path / name / 'seal'}" in capsys.readouterr().err) != has_seal
+    parser = ArgumentParser()
+    command.add_arguments(parser)
+    assert "`seal`" in parser.format_help()
