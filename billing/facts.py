@@ -40,7 +40,7 @@ class Balance(msgspec.Struct, frozen=True):
 
 
 class Payment(msgspec.Struct, frozen=True):
-    """One payment taken at the hospital's window, with the window's receipt number."""
+    """One payment taken at the hospital's window, with the window's receipt number; with who took it back, when and why."""
 
     id: UUID
     amount_fen: int
@@ -48,10 +48,13 @@ class Payment(msgspec.Struct, frozen=True):
     at: datetime
     is_undone: bool
     actor_id: UUID | None
+    undone_at: datetime | None = None
+    undone_by: UUID | None = None
+    undone_reason: str = ""
 
 
 class Refund(msgspec.Struct, frozen=True):
-    """Money given back at the hospital's window; `receipt_no` is the window's own number, empty where it gave none."""
+    """Money given back at the hospital's window; `receipt_no` is the window's own number, empty where it gave none; and its undoing."""
 
     id: UUID
     amount_fen: int
@@ -59,6 +62,9 @@ class Refund(msgspec.Struct, frozen=True):
     at: datetime
     is_undone: bool
     actor_id: UUID | None
+    undone_at: datetime | None = None
+    undone_by: UUID | None = None
+    undone_reason: str = ""
 
 
 class Account(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, literal, select, union_all
@@ -162,19 +163,22 @@ def _add_at_window(
 def payments(db: Session, visit_id: UUID) -> list[Payment]:
     """The payments of a visit, the undone ones marked."""
     rows = db.execute(select(WindowPayment.__table__).where(WindowPayment.visit_id == visit_id).order_by(WindowPayment.id)).all()
-    undone = {row.undoes for row in rows if row.undoes is not None}
-    return [
-        Payment(
-            id=row.id,
-            amount_fen=row.amount_fen,
-            receipt_no=row.receipt_no,
-            at=row.at,
-            is_undone=row.id in undone,
-            actor_id=row.actor_id,
-        )
-        for row in rows
-        if row.undoes is None
-    ]
+    return [Payment(**fields) for fields in _moves(rows)]
+
+
+def _moves(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Rows of payments or refunds as the fields of their structs, each with its undoing."""
+    undoing = {row.undoes: row for row in rows if row.undoes is not None}
+    found = []
+    for row in rows:
+        if row.undoes is None:
+            undone = undoing.get(row.id)
+            found.append(
+                {"id": row.id, "amount_fen": row.amount_fen, "receipt_no": row.receipt_no, "at": row.at, "actor_id": row.actor_id,
+                 "is_undone": undone is not None, "undone_at": undone.at if undone else None,
+                 "undone_by": undone.actor_id if undone else None, "undone_reason": undone.reason if undone else ""}
+            )  # fmt: skip
+    return found
 
 
 # --- giving back -------------------------------------------------------------------------------------------------------
@@ -211,11 +215,7 @@ def undo_refund(db: Session, visit_id: UUID, refund_id: UUID, reason: str) -> No
 def refunds(db: Session, visit_id: UUID) -> list[Refund]:
     """The refunds of a visit, the undone ones marked."""
     rows = db.execute(select(WindowRefund.__table__).where(WindowRefund.visit_id == visit_id).order_by(WindowRefund.id)).all()
-    undone = {row.undoes for row in rows if row.undoes is not None}
-    return [
-        Refund(row.id, row.amount_fen, row.receipt_no, row.at, row.id in undone, row.actor_id)
-        for row in rows if row.undoes is None
-    ]  # fmt: skip
+    return [Refund(**fields) for fields in _moves(rows)]
 
 
 def refunds_due_count(db: Session) -> int:

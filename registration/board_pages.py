@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -12,12 +13,13 @@ from sqlalchemy.orm import Session
 from exam.kit import ids, web
 from exam.kit.errors import Refused
 from exam.kit.house import actor_of, house_of
+from exam.kit.money import yuan
 from exam.people import service as people
 from exam.people.facts import ID_KIND_NAMES, IdKind
-from exam.people.rules import guess_kind
+from exam.people.rules import age_on, guess_kind
 from exam.visits.facts import CATEGORY_NAMES
 from registration import board, consents, queues, recognition, service
-from registration.facts import TILE_NAMES, Recognised, Tile
+from registration.facts import MARITAL_WORDS, TILE_NAMES, PackageChoice, Recognised, Tile
 from registration.forms import AnyRequest, ConsentTextForm, FindForm, FormData, OrderForm, RecogniseForm, read
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -111,23 +113,39 @@ def walk_in_values(db: Session, known: Recognised, form: RecogniseForm) -> dict[
     day = form.exam_on or service.today_of(db)
     return {
         "known": known, "id_no": form.id_no, "exam_on": form.exam_on, "key": house_of(db).ids.new().hex,
-        "kind_name": ID_KIND_NAMES[known.id_kind], "packages": recognition.packages(db, day, known.sex, known.age),
+        "kind_name": ID_KIND_NAMES[known.id_kind], "package_options": _package_options(recognition.packages(db, day, known.sex, known.age)),
+        "is_refit": False, "today": service.today_of(db), "marital_words": [(word, word) for word in MARITAL_WORDS],
         "package": known.package, "categories": list(CATEGORY_NAMES.items()), "chosen": (), "found": (), "q": "",
         "organizations": [(str(each[0]), each[2]) for each in people.organizations(db, limit=300)],
         "quote": recognition.quote(db, day, known.package, (), known.sex, known.birth_on),
     }  # fmt: skip
 
 
-@web.post("/registration/quote", may="registration.register")
+def _package_options(choices: Sequence[PackageChoice]) -> list[tuple[str, str]]:
+    """The packages as the list shows them; what does not fit the person's sex or age is marked, and may be looked at."""
+    return [(each.code, f"{each.name} ¥{yuan(each.price_fen)}{'(不适用)' if each.blocked else ''}") for each in choices]
+
+
+@web.post("/registration/quote", may="registration.register", write=False)
 def show_quote(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
-    """What the order would cost, what contradicts it, and the groups that match what is looked for."""
+    """What the order would cost, what contradicts it, and the groups that match what is looked for.
+
+    With `basics`, sex or birth date changed: the marks in the list of packages come too.
+    """
     # Two requests include the search field, one of them twice; its value is the same.
     form = read({**data, "q": data["q"][-1]} if isinstance(data.get("q"), list) else data, OrderForm)
     day = form.exam_on or service.today_of(db)
     sex, birth_on = recognition.basics(db, form.id_no, form.sex, form.birth_on)
     extra = tuple(dict.fromkeys(form.groups))
     offered = recognition.offer(db, day, form.package, extra, form.q, sex, birth_on, form.category)
-    return web.page(db, "registration/_quote.html", quote=offered.quote, chosen=offered.chosen, found=offered.found, q=form.q)
+    options: list[tuple[str, str]] = []
+    if form.basics:
+        age = age_on(birth_on, day) if birth_on is not None and birth_on <= day else None
+        options = _package_options(recognition.packages(db, day, sex, age))
+    return web.page(
+        db, "registration/_quote.html", quote=offered.quote, chosen=offered.chosen, found=offered.found, q=form.q,
+        is_refit=bool(form.basics), package_options=options, package=form.package,
+    )  # fmt: skip
 
 
 @web.post("/registration/walk-ins", may="registration.register")

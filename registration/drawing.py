@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from uuid import UUID
 
 import msgspec
@@ -34,8 +35,19 @@ class Drawing(msgspec.Struct, frozen=True):
         return tuple(tube for tube in self.tubes if tube.state in WAITING and tube.id not in self.idle)
 
     @property
+    def waiting_blood(self) -> tuple[TubeCard, ...]:
+        """Blood tubes that are still to be drawn."""
+        return tuple(tube for tube in self.waiting if tube.draw_order > 0)
+
+    @property
+    def waiting_other(self) -> tuple[str, ...]:
+        """Cups and swabs that are still to be handed in, each kind with its number; nobody draws them, but they are scanned too."""
+        counts = Counter(tube.name for tube in self.waiting if tube.draw_order == 0)
+        return tuple(f"{name} {count} 份" if count > 1 else name for name, count in counts.items())
+
+    @property
     def drawn(self) -> int:
-        """How many tubes are collected or further on."""
+        """How many tubes and other containers are collected or further on."""
         return sum(tube.state not in WAITING for tube in self.tubes)
 
 

@@ -16,6 +16,12 @@ AUTO_REFUSAL_REASON = "交单时未检"
 
 REFUSAL_REASONS = ("受检者拒绝", "身体原因不宜检查", "女性生理期", "妊娠或备孕", "未空腹", "时间来不及")
 POSTPONE_REASONS = ("女性生理期", "标本未留取", "身体不适", "设备原因", "时间来不及")
+WOMENS_REASONS = frozenset({"女性生理期", "妊娠或备孕"})
+"""Reasons that are offered to women only."""
+
+MARITAL_WORDS = ("未婚", "已婚", "离婚", "丧偶")
+"""Marital states as the desk offers them (GB/T 2261.2)."""
+
 REMOVE_REASONS = ("开错项目", "受检者要求退项", "更换套餐")
 UNDO_REASONS = ("操作错误", "扫错人", "受检者要求")
 WITHDRAWAL_REASON = "撤回知情同意"
@@ -107,7 +113,10 @@ class NewBooking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class WalkIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person at the desk with what is ordered. `exam_on` absent means today; another day makes it a booking."""
+    """A person at the desk with what is ordered. `exam_on` absent means today; another day makes it a booking.
+
+    `address`, `nation` and `marital` go into a new file; those of a file that is there are corrected on its own page.
+    """
 
     name: str = ""
     id_kind: IdKind | None = None
@@ -121,6 +130,9 @@ class WalkIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     organization_id: UUID | None = None
     urgent: bool = False
     exam_on: date | None = None
+    address: str = ""
+    nation: str = ""
+    marital: str = ""
 
 
 class Opened(msgspec.Struct, frozen=True):

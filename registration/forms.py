@@ -29,7 +29,7 @@ LABELS = {
     "key": "提交标识", "page": "页码", "q": "查询内容", "reason": "原因", "due_on": "延期日期", "amount": "金额", "receipt_no": "收据号",
     "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额",
     "day": "日期", "mode": "交单方式", "consent": "知情同意书版本", "body": "正文", "source": "来源", "asks_everyone": "适用范围",
-    "differs": "实退金额不同",
+    "differs": "实退金额不同", "address": "地址", "nation": "民族", "marital": "婚姻状况", "basics": "性别或出生日期有改动",
 }  # fmt: skip
 
 
@@ -48,7 +48,10 @@ class FindForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OrderForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The form of a walk-in or booking; `q` is what is being looked for among the groups."""
+    """The form of a walk-in or booking; `q` is what is being looked for among the groups.
+
+    `basics` comes where sex or birth date was changed just now.
+    """
 
     key: Text = ""
     id_no: Text = ""
@@ -63,14 +66,19 @@ class OrderForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     organization_id: UUID | None = None
     urgent: Text = ""
     exam_on: date | None = None
+    address: Text = ""
+    nation: Text = ""
+    marital: Text = ""
     q: Text = ""
+    basics: Text = ""
 
     def walk_in(self) -> WalkIn:
         """What is to be registered or booked."""
         return WalkIn(
             name=self.name, id_kind=self.id_kind, id_no=self.id_no, sex=self.sex, birth_on=self.birth_on, phone=self.phone,
             package=self.package, groups=tuple(dict.fromkeys(self.groups)), category=self.category,
-            organization_id=self.organization_id, urgent=bool(self.urgent), exam_on=self.exam_on,
+            organization_id=self.organization_id, urgent=bool(self.urgent), exam_on=self.exam_on, address=self.address,
+            nation=self.nation, marital=self.marital,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from registration import api, board_pages, booking_pages, drawing_pages, return_
 _DESK = (
     "registration.read", "registration.board", "registration.book", "registration.register", "registration.check_in",
     "registration.change_order", "registration.refuse", "registration.return_sheet", "registration.print", "registration.cancel",
+    "registration.undo_own_return",
 )  # fmt: skip
 
 module = Module(
@@ -35,6 +36,7 @@ module = Module(
         "registration.print": "打印导检单、标签与申请单",
         "registration.cancel": "取消登记",
         "registration.undo": "取消报到与撤销交单",
+        "registration.undo_own_return": "撤销本人当日交单",
         "registration.capacity": "设置每日名额",
         "registration.consent_text": "发布知情同意书",
         "registration.export": "导出名单",
@@ -51,7 +53,7 @@ module = Module(
         MenuEntry("预约", "/registration/bookings", "registration.book", "calendar", 11),
         MenuEntry("采血", "/registration/drawing", "registration.draw", "droplet", 12),
         MenuEntry("交单", "/registration/return", "registration.return_sheet", "clipboard-check", 13),
-        MenuEntry("查询", "/registration/find", "registration.read", "search", 14),
+        MenuEntry("查询", "/registration/find", "registration.read", "search", 14, home=65),
     ),
     invariants=verify.INVARIANTS,
     jobs=(Job("forget_keys", 86_400, service.forget_keys),),

@@ -24,7 +24,11 @@ from registration.facts import Printable, SlipKind, SlipsPrinted
 from registration.models import SlipPrint
 
 GONE = (LineState.REMOVED, LineState.REFUSED)
-HINTS = ("请按顺序检查;标注“空腹”的项目完成后再用早餐。", "不做的项目请在“弃检签字”处签名,检查结束后将本单交回前台。")
+PRIVATE_NAME = "隐私项目"
+"""What stands on paper for items like an HIV test. The sheet is carried openly through the halls, and a tube stands with the name
+on it in a rack that everybody passes; the laboratory works from the barcode, its order comes to it over the interface."""
+
+HINTS = ("请按顺序检查;标注“空腹”的项目完成后再用早餐。", "不做的项目请在“拒检人签字”处签名,检查结束后将本单交回前台。")
 
 
 def printables(db: Session, visit_id: UUID) -> tuple[Printable, ...]:
@@ -119,15 +123,21 @@ def guide_sheet(db: Session, visit_id: UUID) -> bytes:
     card = visits.card(db, visit_id)
     catalogue = visits.catalogue_of(db, card)
     person = people.person(db, card.person_id)
+    ordered = orders.lines(db, visit_id)
+    private = rules.private_line_ids(catalogue, ordered)
     stops = []
-    for code, lines in _by_department(catalogue, orders.lines(db, visit_id)).items():
+    for code, lines in _by_department(catalogue, ordered).items():
         department = catalogue.departments[code]
-        groups = [catalogue.groups[line.group_code] for line in lines if line.group_code in catalogue.groups]
-        advice = list(dict.fromkeys(group.advice for group in groups if group.advice))
-        shown = [line.name for line in lines if not line.service_only] or [line.name for line in lines]
+        advice = _advice(catalogue, lines, card.sex)
+        # Advice tells what it is about, too: "only with the person's consent" stands for one item alone.
+        told = _advice(catalogue, [line for line in lines if line.id not in private], card.sex)
+        shown = [line for line in lines if not line.service_only]
+        if not shown and not advice:
+            continue  # a service that asks nothing of the person is no place to go to: the chief's review is done without them
         stops.append(
             slips.GuideStop(
-                department=department.name, location=department.location, group_names=tuple(shown), advice=";".join(advice),
+                department=department.name, location=department.location,
+                group_names=_paper_names([(line.name, line.id in private) for line in shown or lines]), advice=";".join(told),
                 needs_fasting=rules.needs_fasting(advice), needs_full_bladder=rules.needs_full_bladder(advice),
             )
         )  # fmt: skip
@@ -140,6 +150,20 @@ def guide_sheet(db: Session, visit_id: UUID) -> bytes:
     return slips.guide_sheet_pdf(sheet)
 
 
+def _paper_names(names: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
+    """Names as they may stand on paper beside the person's: the private ones (True) are one word, with their number."""
+    count = sum(is_private for _, is_private in names)
+    hidden = (f"{PRIVATE_NAME} {count} 项" if count > 1 else PRIVATE_NAME,) if count else ()
+    return (*(name for name, is_private in names if not is_private), *hidden)
+
+
+def _advice(catalogue: Catalogue, lines: Sequence[OrderLine], sex: str) -> list[str]:
+    """What to mind before these lines, each once, without what concerns the other sex only."""
+    groups = [catalogue.groups[line.group_code] for line in lines if line.group_code in catalogue.groups]
+    told = (rules.advice_for(group.advice, sex) for group in groups)
+    return list(dict.fromkeys(text for text in told if text))
+
+
 def labels(db: Session, visit_id: UUID, barcodes: Sequence[str]) -> bytes:
     """The labels of these tubes as PDF, one label a page; all that are needed when none is named."""
     card = visits.card(db, visit_id)
@@ -149,11 +173,15 @@ def labels(db: Session, visit_id: UUID, barcodes: Sequence[str]) -> bytes:
         raise Refused("registration.no_tubes", "没有可打印的试管标签", "请先报到,或核对采集项目", "slips")
     now = house_of(db).clock.now()
     copies = copies_of(db, visit_id)
+    ordered = orders.lines(db, visit_id)
+    ids = rules.private_line_ids(visits.catalogue_of(db, card), ordered)
+    private = {line.name for line in ordered if line.id in ids}
     return slips.tube_labels_pdf(
         [
             slips.TubeLabel(
-                barcode=tube.barcode, name=card.person_name, sex=SEX_NAMES[card.sex], age_text=f"{card.age}岁", tube_name=tube.name,
-                colour=tube.colour, group_names=tube.groups, visit_no=card.visit_no, printed_at=now,
+                barcode=tube.barcode, name=card.person_name, sex=SEX_NAMES[card.sex], age_text=f"{card.age}岁",
+                tube_name=tube.name, visit_no=card.visit_no, printed_at=now,
+                colour=tube.colour, group_names=_paper_names([(name, name in private) for name in tube.groups]),
                 copy_no=max(copies.get((SlipKind.LABEL, tube.barcode), 1), 1),
             )
             for tube in chosen
@@ -172,10 +200,7 @@ def request_forms(db: Session, visit_id: UUID, departments: Sequence[str]) -> by
         department = catalogue.departments[code]
         if not rules.needs_request_form(department.kind) or (departments and code not in departments):
             continue
-        advice = tuple(dict.fromkeys(
-            catalogue.groups[line.group_code].advice for line in lines
-            if line.group_code in catalogue.groups and catalogue.groups[line.group_code].advice
-        ))  # fmt: skip
+        advice = tuple(_advice(catalogue, lines, card.sex))
         forms.append(
             slips.RequestForm(
                 title=f"{department.name}检查申请单", request_no=f"{card.visit_no}{40 + number:02d}", visit_no=card.visit_no,

@@ -50,8 +50,21 @@ def _values(db: Session, visit_no: str) -> dict[str, Any]:
     return {
         "card": visits.card(db, visit.id), "open_lines": rules.open_lines(lines), "lines": lines,
         "departments": {code: department.name for code, department in departments.items()},
-        "reasons": dict.fromkeys((*REFUSAL_REASONS, *POSTPONE_REASONS)), "url": f"/registration/return/{visit.visit_no}",
+        "reasons": rules.reasons_for(dict.fromkeys((*REFUSAL_REASONS, *POSTPONE_REASONS)), visit.sex),
+        "url": f"/registration/return/{visit.visit_no}",
     }  # fmt: skip
+
+
+@web.post("/registration/return/{visit_no:str}/ask", may="registration.return_sheet", write=False)
+def ask_auto(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
+    """The question before everything left is refused at once; it counts the choices on the page that would be lost."""
+    visit = service.visit_of(db, visit_no)
+    left = rules.open_lines(orders.lines(db, visit.id))
+    open_ids = {f"choice-{line.id}" for line in left}
+    chosen = sum(name in open_ids and bool(value) for name, value in data.items())
+    return web.page(
+        db, "registration/_return_ask.html", left=left, chosen=chosen, url=f"/registration/return/{visit.visit_no}/auto"
+    )
 
 
 @web.post("/registration/return/{visit_no:str}/auto", may="registration.return_sheet")
@@ -94,4 +107,4 @@ def read_choices(data: dict[str, Any]) -> tuple[OpenLineChoice, ...]:
     return tuple(choices)
 
 
-routes = (show_return, scan_return, return_auto, return_manual)
+routes = (show_return, scan_return, ask_auto, return_auto, return_manual)

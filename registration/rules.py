@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
@@ -11,7 +12,7 @@ from exam.catalog.facts import Catalogue, DepartmentKind, ItemGroup, Package
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
 from exam.visits.facts import CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitState
-from registration.facts import BoardRow, ConsentGiver, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
+from registration.facts import WOMENS_REASONS, BoardRow, ConsentGiver, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
 
 DEFAULT_CAPACITY = 150
 """Places a day until the desk chief says otherwise; source: kit."""
@@ -40,8 +41,14 @@ CONSENTING_AGE = 14
 """Younger than this, the guardian consents, in years; source: PIPL art. 31."""
 MOST_CONSENT_LETTERS = 4000
 
+WOMENS_WORDS = ("女性", "经期", "月经", "怀孕", "备孕", "妊娠", "孕妇", "哺乳")
+MENS_WORDS = ("男性",)
 FASTING_WORDS = ("空腹", "禁食")
 BLADDER_WORDS = ("憋尿",)
+
+
+CLAUSE_ENDS = ",,;;。 "
+_CLAUSE = re.compile(r"[^,,;;。]+[,,;;。]?")
 
 
 # --- the board ---------------------------------------------------------------------------------------------------------
@@ -141,6 +148,11 @@ def require_reason(reason: str, action: str) -> str:
     return plain
 
 
+def reasons_for(reasons: Iterable[str], sex: str) -> tuple[str, ...]:
+    """The usual reasons that a person of this sex may have."""
+    return tuple(reason for reason in reasons if sex == "F" or reason not in WOMENS_REASONS)
+
+
 # --- sheet return ------------------------------------------------------------------------------------------------------
 
 
@@ -165,6 +177,14 @@ def check_choices(lines: Sequence[OrderLine], choices: Sequence[OpenLineChoice],
     problems += [("choices", "含有不是待检状态的项目,请刷新后重试")] * bool(by_line)
     if problems:
         raise BadInput(problems, code="registration.choice_missing")
+
+
+def require_own_return(returned_by: UUID | None, returned_at: datetime | None, actor_id: UUID | None, today: date) -> None:
+    """Refuses reception to give back a sheet that somebody else took, or that was taken on an earlier day (T11)."""
+    if returned_at is None:
+        return  # nothing was returned: the state table refuses with its own words
+    if returned_by != actor_id or day_of(returned_at) != today:
+        raise Refused("registration.not_own_return", "只能撤销本人当天办理的交单", "请由前台主管撤销交单")
 
 
 # --- cancelling --------------------------------------------------------------------------------------------------------
@@ -353,3 +373,11 @@ def needs_fasting(advice: Iterable[str]) -> bool:
 def needs_full_bladder(advice: Iterable[str]) -> bool:
     """Whether any advice of a stop asks for a full bladder."""
     return any(word in text for text in advice for word in BLADDER_WORDS)
+
+
+def advice_for(text: str, sex: str) -> str:
+    """An advice without the clauses that concern the other sex only: a man's sheet says nothing of periods and pregnancy."""
+    others = MENS_WORDS if sex == "F" else WOMENS_WORDS
+    clauses = _CLAUSE.findall(text)
+    kept = [clause for clause in clauses if not any(word in clause for word in others)]
+    return text if len(kept) == len(clauses) else "".join(kept).strip(CLAUSE_ENDS)

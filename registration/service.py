@@ -23,9 +23,10 @@ from exam.people import service as people
 from exam.people.facts import IdKind, NewPerson
 from exam.people.rules import age_on
 from exam.visits import orders, tubes
+from exam.visits import rules as visit_rules
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, TubeEvent, VisitState
-from exam.visits.models import Visit, VisitBoard
+from exam.visits.models import Visit, VisitBoard, VisitMilestone
 from registration import consents, rules
 from registration.facts import (
     AUTO_REFUSAL_REASON,
@@ -156,7 +157,7 @@ def _register_person(db: Session, new: WalkIn) -> tuple[UUID, tuple[str, ...]]:
         db,
         NewPerson(
             name=name, id_kind=number.kind, id_no=new.id_no, sex=sex, birth_on=birth_on, phone=new.phone,
-            organization_id=new.organization_id,
+            organization_id=new.organization_id, address=new.address, nation=new.nation, marital=new.marital,
         ),
     )  # fmt: skip
     return registered.person_id, registered.warnings
@@ -357,6 +358,17 @@ def return_sheet(db: Session, visit_id: UUID, choices: Sequence[OpenLineChoice] 
     visits.reach(db, visit_id, Milestone.SHEET_RETURNED)
     audit.note(db, "registration.return_sheet", subject=f"visit:{visit.visit_no}")
     return len(still_open)
+
+
+def undo_own_return(db: Session, visit_id: UUID, reason: str) -> int:
+    """As `undo_return`, for the person at the desk: only a return made by themselves on the same day (T11)."""
+    rows = db.scalars(
+        select(VisitMilestone).where(VisitMilestone.visit_id == visit_id, VisitMilestone.kind == Milestone.SHEET_RETURNED)
+        .order_by(VisitMilestone.id)
+    ).all()  # fmt: skip
+    last = next(reversed(visit_rules.standing(rows)), None)
+    rules.require_own_return(last.actor_id if last else None, last.at if last else None, actor_of(db).staff_id, today_of(db))
+    return undo_return(db, visit_id, reason)
 
 
 def undo_return(db: Session, visit_id: UUID, reason: str) -> int:

@@ -1,51 +1,25 @@
-"""One visit as its page shows it: card, money, lines, tubes, prints and the line of milestones, in a fixed number of statements."""
+"""One visit as its page shows it: card, money, lines, tubes, prints and what happened to it, in a fixed number of statements."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
+from uuid import UUID
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from billing import service as billing
 from billing.facts import Balance, Payment, Refund
 from exam.kit import audit
+from exam.kit.clock import day_of
 from exam.people import service as people
 from exam.people.facts import Person
-from exam.staff.models import Staff
 from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, OrderLine, TubeCard, VisitCard
-from exam.visits.models import VisitMilestone
-from registration import consents, printing, rules, service
+from registration import consents, printing, rules, service, steps
 from registration.facts import ConsentAsked, Printable
-
-MILESTONE_NAMES = {
-    Milestone.BOOKED: "预约",
-    Milestone.REGISTERED: "登记",
-    Milestone.CHECKED_IN: "报到",
-    Milestone.SHEET_RETURNED: "交单",
-    Milestone.SECTIONS_DONE: "分科完成",
-    Milestone.CHIEF_STARTED: "开始主检",
-    Milestone.FIRST_REVIEWED: "初审",
-    Milestone.FINAL_REVIEWED: "终审",
-    Milestone.REPORT_ISSUED: "报告发布",
-    Milestone.REPORT_RECALLED: "报告撤回",
-    Milestone.DELIVERED: "报告领取",
-    Milestone.CANCELLED: "取消登记",
-}
-
-
-class Step(msgspec.Struct, frozen=True):
-    """One milestone, or the undoing of one, with who did it."""
-
-    name: str
-    at: datetime
-    actor: str
-    reason: str
-    is_undoing: bool
-    was_undone: bool
+from registration.steps import Step
 
 
 class VisitSheet(msgspec.Struct, frozen=True):
@@ -80,6 +54,21 @@ class VisitSheet(msgspec.Struct, frozen=True):
         return tuple(line for line in self.lines if line.state != LineState.REMOVED)
 
     @property
+    def has_begun(self) -> bool:
+        """Whether something of the order was done: services (venipuncture, chief review) are then rendered with it (T7)."""
+        return any(line.state in rules.IN_HAND for line in self.lines)
+
+    @property
+    def has_charged_refusal(self) -> bool:
+        """Whether a line that will not be examined still costs something (domain.md T8: the charge follows the contract)."""
+        return any(line.state == LineState.REFUSED and line.price_fen for line in self.lines)
+
+    def was_returned_by(self, staff_id: UUID | None) -> bool:
+        """Whether this person took the guide sheet back today, and it was not given back since."""
+        returned = [step for step in self.steps if step.milestone == Milestone.SHEET_RETURNED and not (step.is_undoing or step.was_undone)]
+        return any(step.actor_id == staff_id and day_of(step.at) == self.today for step in returned)
+
+    @property
     def is_checked_in(self) -> bool:
         """Whether the person has arrived."""
         return self.card.checked_in_at is not None
@@ -98,23 +87,5 @@ def visit_sheet(db: Session, visit_no: str) -> VisitSheet:
         departments={code: department.name for code, department in catalogue.departments.items()},
         lines=lines, balance=account.balance, payments=account.payments, refunds=account.refunds, tubes=cards,
         printables=printing.printables_of(db, card, lines, cards),
-        steps=steps(db, card), consent=consents.asked_of(db, card, lines), today=service.today_of(db),
-    )  # fmt: skip
-
-
-def steps(db: Session, card: VisitCard) -> tuple[Step, ...]:
-    """A visit's milestones in order, the undone ones marked; one statement."""
-    rows = db.execute(
-        select(VisitMilestone.id, VisitMilestone.kind, VisitMilestone.undoes, VisitMilestone.at, VisitMilestone.reason, Staff.name)
-        .outerjoin(Staff, Staff.id == VisitMilestone.actor_id)
-        .where(VisitMilestone.visit_id == card.id)
-        .order_by(VisitMilestone.id)
-    ).all()
-    undone = {row.undoes for row in rows if row.undoes is not None}
-    return tuple(
-        Step(
-            name=MILESTONE_NAMES[Milestone(row.kind)], at=row.at, actor=row.name or "系统", reason=row.reason,
-            is_undoing=row.undoes is not None, was_undone=row.id in undone,
-        )
-        for row in rows
+        steps=steps.of_visit(db, card.id, account), consent=consents.asked_of(db, card, lines), today=service.today_of(db),
     )  # fmt: skip

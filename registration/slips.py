@@ -26,6 +26,10 @@ QUIET_MODULES = 10
 """White on both sides of a Code 128 symbol (ISO/IEC 15417)."""
 
 
+ROOMY, TIGHT = 3.4 * MM, 1.9 * MM
+"""White in each row of the guide sheet; the tight one where all stops then fit on one page."""
+
+
 class GuideStop(msgspec.Struct, frozen=True):
     """One department on the way: where it is, what is done there, what to mind before."""
 
@@ -93,20 +97,26 @@ class RequestForm(msgspec.Struct, frozen=True):
 
 
 def guide_sheet_pdf(sheet: GuideSheet, faces: Fonts | None = None) -> bytes:
-    """The guide sheet on A4; stops that do not fit go on to a second page with the same head."""
+    """The guide sheet on A4; stops that do not fit go on to a second page with the same head.
+
+    Only the last page keeps room for the signatures at its foot, and never stands without a stop.
+    """
     faces = faces or fonts()
     paper = Paper(faces, A4, sheet.printed_at, title=f"导检单 {sheet.name} {sheet.visit_no}", subject=sheet.centre_name)
     left, right = 14 * MM, paper.width - 14 * MM
     columns = _GuideColumns(left, right)
-    bottom = paper.height - 40 * MM
+    bottom, full = paper.height - 40 * MM, paper.height - 13 * MM
     y = _guide_page(paper, sheet, columns)
-    for number, stop in enumerate(sheet.stops, start=1):
-        row = _GuideRow(faces, stop, columns)
-        if y + row.height > bottom and y > 80 * MM:
+    rows = [_GuideRow(faces, stop, columns) for stop in sheet.stops]
+    tight = [_GuideRow(faces, stop, columns, TIGHT) for stop in sheet.stops]
+    if y + sum(row.height for row in rows) > bottom >= y + sum(row.height for row in tight):
+        rows = tight  # one sheet is lost less easily than two
+    for number, row in enumerate(rows, start=1):
+        left_over = sum(each.height for each in rows[number - 1 :])
+        is_last = number == len(rows)
+        if y + left_over > bottom and y + row.height > (bottom if is_last else full) and y > 80 * MM:
             y = _guide_page(paper, sheet, columns)
         y = row.draw(paper, number, columns, y)
-    if y + 4 * MM > bottom:
-        y = _guide_page(paper, sheet, columns)
     _guide_foot(paper, sheet, left, right)
 
     def stamp(number: int, count: int) -> None:
@@ -133,7 +143,7 @@ class _GuideColumns:
 class _GuideRow:
     """One stop, measured before it is drawn."""
 
-    def __init__(self, faces: Fonts, stop: GuideStop, columns: _GuideColumns) -> None:
+    def __init__(self, faces: Fonts, stop: GuideStop, columns: _GuideColumns, space: float = ROOMY) -> None:
         self.department = faces.wrap(stop.department, columns.department_width, 10.5, True)
         self.location = faces.wrap(stop.location, columns.department_width, 8) if stop.location else []
         self.groups = faces.wrap("、".join(stop.group_names), columns.groups_width, 9.5)
@@ -142,7 +152,7 @@ class _GuideRow:
         self.marks = [text for text, is_needed in marks if is_needed]
         marks_height = 5.4 * MM if self.marks else 0
         beside = max(len(self.department) * 14 + len(self.location) * 11.5, 0)
-        self.height = max(beside, len(self.groups) * 13.5 + len(self.advice) * 11.5 + marks_height, 20) + 3.4 * MM
+        self.height = max(beside, len(self.groups) * 13.5 + len(self.advice) * 11.5 + marks_height, 20) + space
 
     def draw(self, paper: Paper, number: int, columns: _GuideColumns, top: float) -> float:
         """Draws the row; returns its lower edge."""
@@ -263,7 +273,8 @@ def _tube_label(paper: Paper, label: TubeLabel) -> None:
     left, right = 2.5 * MM, paper.width - 2.5 * MM
     who = clean(f"{label.sex} {label.age_text}")
     who_width = faces.width(who, 8)
-    tube = clean(f"{label.tube_name}·{label.colour}" if label.colour else label.tube_name)
+    says_more = label.colour not in ("", "无") and label.colour not in label.tube_name
+    tube = clean(f"{label.tube_name}·{label.colour}" if says_more else label.tube_name)
     tube_width = min(faces.width(tube, 7, True), 21 * MM)
     name = clean(label.name)
     room = right - left - who_width - tube_width - 5.2 * MM

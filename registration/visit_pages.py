@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 from billing import service as billing
 from exam.kit import audit, web
 from exam.kit.errors import NotFound, Refused
-from exam.kit.house import house_of
+from exam.kit.house import actor_of, house_of
 from exam.kit.money import fen_from_yuan, yuan
 from exam.visits import orders
 from exam.visits import service as visits
-from registration import consents, facts, printing, recognition, service, sheet
+from registration import consents, facts, printing, recognition, rules, service, sheet
 from registration.facts import SLIP_NAMES, Printable, SlipKind
 from registration.forms import (
     AnyRequest,
@@ -46,9 +46,12 @@ def address_of(visit_no: str) -> str:
 @web.get("/registration/visits/{visit_no:str}", may="registration.read")
 def show_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.Page:
     """One visit with everything the desk may do to it."""
-    found = sheet.visit_sheet(db, visit_no)
+    found, actor = sheet.visit_sheet(db, visit_no), actor_of(db)
+    may_undo_own = actor.may("registration.undo_own_return") and found.was_returned_by(actor.staff_id)
     return web.page(
-        db, "registration/visit.html", sheet=found, card=found.card, url=address_of(found.card.visit_no),
+        db, "registration/visit.html", sheet=found,
+        undo_return_way="undo-return" if actor.may("registration.undo") else "undo-own-return" if may_undo_own else "",
+        card=found.card, url=address_of(found.card.visit_no),
         key=house_of(db).ids.new().hex, slip_names=SLIP_NAMES, undo_reasons=facts.UNDO_REASONS, cancel_reasons=facts.CANCEL_REASONS,
         payment_reasons=facts.PAYMENT_UNDO_REASONS, withdrawal_reasons=facts.WITHDRAWAL_REASONS, giver_names=facts.CONSENT_GIVER_NAMES,
     )  # fmt: skip
@@ -229,9 +232,9 @@ def ask_line(request: AnyRequest, db: web.Db, visit_no: FromPath[str], line_id: 
     line = next((each for each in orders.lines(db, visit.id) if each.id == web.uuid_of(line_id)), None)
     if line is None or action not in LINE_ACTIONS:
         raise NotFound("没有找到该项目", "请刷新页面后重试")
-    title, reasons = LINE_ACTIONS[action]
+    title, usual = LINE_ACTIONS[action]
     return web.page(
-        db, "registration/_line_action.html", line=line, title=title, reasons=reasons, action=action,
+        db, "registration/_line_action.html", line=line, title=title, reasons=rules.reasons_for(usual, visit.sex), action=action,
         url=f"{address_of(visit.visit_no)}/lines/{line.id}/{action}", today=service.today_of(db),
     )  # fmt: skip
 
@@ -297,7 +300,16 @@ def undo_check_in(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data
 @web.post("/registration/visits/{visit_no:str}/undo-return", may="registration.undo")
 def undo_return(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Gives the sheet back."""
-    count = service.undo_return(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text)
+    return _given_back(db, visit_no, service.undo_return(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text))
+
+
+@web.post("/registration/visits/{visit_no:str}/undo-own-return", may="registration.undo_own_return")
+def undo_own_return(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
+    """Gives back the sheet that the same person took today."""
+    return _given_back(db, visit_no, service.undo_own_return(db, service.visit_of(db, visit_no).id, read(data, ReasonForm).text))
+
+
+def _given_back(db: Session, visit_no: str, count: int) -> web.Page:
     left = f";{count} 个隐私项目没有有效的知情同意书,仍为拒检" if count else ""
     return web.back_to(db, address_of(visit_no), toast=f"已撤销交单{left}")
 
@@ -305,5 +317,5 @@ def undo_return(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: 
 routes = (
     show_visit, register, check_in, print_slips, show_slips, show_pdf, pay, undo_payment, refund, undo_refund, give_consent,
     withdraw_consent, find_groups, add_groups, ask_line, refuse_line, postpone_line, remove_line, resume_line, rebook, cancel, undo_check_in,
-    undo_return,
+    undo_return, undo_own_return,
 )  # fmt: skip

@@ -7,14 +7,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from litestar import Response
-from litestar.params import FromQuery
+from litestar.params import FromPath, FromQuery
 
 from exam.kit import web
-from exam.kit.clock import day_of, local
+from exam.kit.clock import day_of
 from exam.kit.errors import BadInput
 from exam.kit.house import house_of
 from exam.kit.sheets import XLSX, workbook
-from exam.staff import audit_trail
+from exam.staff import audit_rows, audit_trail
 from exam.staff.audit_trail import Filter
 from exam.staff.pages import AnyRequest
 
@@ -88,7 +88,7 @@ def export_audit(
     """The acts of a filter as a workbook."""
     wanted = _filter(db, day_from, day_to, actor=actor, subject=subject, act=act, result=result)
     rows = (
-        (local(each.at).strftime("%Y-%m-%d %H:%M:%S"), each.actor, each.terminal, ACTS.get(each.act, each.act_name), each.act, each.result,
+        (each.moment, each.actor, each.terminal, ACTS.get(each.act, each.act_name), each.act, each.result,
          each.subject, each.reason, each.rows, each.writer, each.seq)
         for each in audit_trail.export(db, wanted)
     )  # fmt: skip
@@ -106,4 +106,10 @@ def show_touched(
     return web.page(db, "exam/audit_touched.html", wanted=wanted, found=found, most=audit_trail.MOST_TOUCHED, address=_address)
 
 
-routes = (show_audit, export_audit, show_touched)
+@web.get("/audit/acts/{writer:int}/{seq:int}", may="audit.read")
+def show_act(request: AnyRequest, db: web.Db, writer: FromPath[int], seq: FromPath[int]) -> web.Page:
+    """One act with the rows that it changed."""
+    return web.page(db, "exam/audit_act.html", act=audit_rows.act_of(db, writer, seq), acts=ACTS)
+
+
+routes = (show_audit, export_audit, show_touched, show_act)

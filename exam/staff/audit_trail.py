@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from exam.kit import audit
 from exam.kit.audit import Audit
-from exam.kit.clock import CENTRE_ZONE
+from exam.kit.clock import CENTRE_ZONE, local
 from exam.kit.errors import Refused
 from exam.kit.house import actor_of, house_of
 
@@ -30,6 +30,7 @@ ACT_NAMES = {
     "staff.new_permissions": "升级带来的新权限",
     "staff.put_signature_picture": "上传签名图片", "staff.withdraw_signature_picture": "撤下签名图片",
     "staff.grant": "授权", "staff.revoke": "收回授权", "audit.export": "导出审计日志", "audit.touched": "查询接触对象",
+    "audit.detail": "查看审计明细",
     "catalog.change": "修改目录", "catalog.import": "导入目录", "catalog.export": "导出目录", "people.read": "查看档案",
     "people.correct": "更正档案", "people.reveal_id_no": "查看完整证件号", "people.reveal_phone": "查看完整电话",
     "people.reveal_address": "查看完整地址",
@@ -63,6 +64,11 @@ class Line(msgspec.Struct, frozen=True):
     writer: int
     seq: int
 
+    @property
+    def moment(self) -> str:
+        """The centre's time with seconds: acts of one minute are told apart by it."""
+        return f"{local(self.at):%Y-%m-%d %H:%M:%S}"
+
 
 class Touch(msgspec.Struct, frozen=True):
     """A subject that somebody read or changed: how often, first and last."""
@@ -72,13 +78,18 @@ class Touch(msgspec.Struct, frozen=True):
     first_at: datetime
     last_at: datetime
 
+    @property
+    def moments(self) -> tuple[str, str]:
+        """First and last in the centre's time, with seconds."""
+        return f"{local(self.first_at):%Y-%m-%d %H:%M:%S}", f"{local(self.last_at):%Y-%m-%d %H:%M:%S}"
+
 
 def lines(db: Session, wanted: Filter, page: int) -> tuple[list[Line], int]:
     """One page of acts, newest first, and how many there are in all."""
     statement = _where(db, wanted)
     total = db.scalar(select(func.count()).select_from(statement.subquery())) or 0
     rows = db.scalars(statement.order_by(*_NEWEST_FIRST).limit(PAGE_SIZE).offset((max(page, 1) - 1) * PAGE_SIZE))
-    return [_line(db, row) for row in rows], total
+    return [line_of(db, row) for row in rows], total
 
 
 def export(db: Session, wanted: Filter) -> Iterator[Line]:
@@ -89,7 +100,7 @@ def export(db: Session, wanted: Filter) -> Iterator[Line]:
         text = f"共 {total} 条,一次最多导出 {MOST_EXPORTED} 条"
         raise Refused("audit.too_many", text, "请缩短日期范围或增加条件后再导出", "day_from")
     audit.read(db, "audit.export", "audit:", described(wanted))
-    return (_line(db, row) for row in db.scalars(statement.order_by(Audit.at, Audit.writer, Audit.seq)))
+    return (line_of(db, row) for row in db.scalars(statement.order_by(Audit.at, Audit.writer, Audit.seq)))
 
 
 def touched(db: Session, wanted: Filter) -> list[Touch]:
@@ -144,7 +155,8 @@ def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), CENTRE_ZONE)
 
 
-def _line(db: Session, row: Audit) -> Line:
+def line_of(db: Session, row: Audit) -> Line:
+    """A stored act as the auditor sees it."""
     return Line(
         at=row.at, actor=row.actor, terminal=row.terminal, act=row.act, act_name=act_name(db, row.act),
         result=RESULTS.get(row.result, row.result), subject=row.subject, reason=row.reason,

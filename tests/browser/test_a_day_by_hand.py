@@ -190,12 +190,14 @@ def examine_in_the_laboratory(nong: Hands, visit_no: str, house: House) -> None:
 
 
 def return_the_sheet(lin: Hands, visit_no: str) -> None:
-    """What was not examined is refused with one key."""
+    """What was not examined is refused with one key and one look at how much that is."""
     lin.go("/registration/return")
     lin.focused("code")
     lin.scan(visit_no)
     expect(lin.page.locator("#return")).to_contain_text("自动拒检并交单")
     lin.press("F2")
+    expect(lin.page.locator("dialog[open] [type=submit]")).to_be_focused()
+    lin.press("Enter")
     expect(lin.page.locator("#toast")).to_contain_text(f"体检号 {visit_no} 已交单")
 
 

@@ -158,3 +158,11 @@ def test_the_screens_fit_a_phone(form: Form, path: str) -> None:
     page = form(path)
     page.set_viewport_size({"width": 390, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("path", ["/catalog?kind=group", "/catalog/entries/group/G033"])
+def test_a_long_word_does_not_widen_the_page_of_a_phone(form: Form, path: str) -> None:
+    page = form(path)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("() => document.querySelectorAll('h1, .row-title a, td.wrap, tbody td, dd').forEach((each) => each.append('W'.repeat(50)))")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

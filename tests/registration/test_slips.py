@@ -159,3 +159,20 @@ def test_a_request_form_can_be_read_and_goes_on_over_pages() -> None:
     pages = text_of(request_forms_pdf([long])).split("\f")[:-1]
     assert len(pages) > 1 and all("梅志远" in page and "检查时间" in page for page in pages)
     assert all(f"部位{n:02d}摄影" in "".join(pages) for n in range(60))
+
+
+def test_a_page_that_goes_on_is_filled_to_its_end_and_a_sheet_that_nearly_fits_is_drawn_on_one() -> None:
+    stops = tuple(GuideStop(f"科室{number:02d}", "二层", ("项目",), "请提前到达。") for number in range(1, 15))
+    pages = PdfReader(BytesIO(guide_sheet_pdf(msgspec.structs.replace(SHEET, stops=stops)))).pages
+    assert len(pages) == 1, "fourteen short stops fit when drawn tight"
+    many = tuple(GuideStop(f"科室{number:02d}", "二层", ("项目",), "请提前到达。") for number in range(1, 20))
+    reader = PdfReader(BytesIO(guide_sheet_pdf(msgspec.structs.replace(SHEET, stops=many))))
+    first, second = (page.extract_text() for page in reader.pages)
+    assert "科室15" in first and "受检者签字" not in first
+    assert "科室19" in second and "受检者签字" in second
+
+
+def test_a_tube_says_its_colour_once_and_none_where_it_has_none() -> None:
+    said = joined(text_of(tube_labels_pdf([msgspec.structs.replace(LABEL, tube_name="紫管", colour="紫")])))
+    assert "紫管" in said and "紫管·紫" not in said
+    assert "无" not in joined(text_of(tube_labels_pdf([msgspec.structs.replace(LABEL, tube_name="便盒", colour="无")])))

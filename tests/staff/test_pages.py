@@ -16,6 +16,7 @@ from exam.kit.house import Actor, House, system_actor
 from exam.kit.module import Modules
 from exam.staff import rules
 from exam.staff.models import Grant, Role, SignIn, Staff
+from tests.conftest import actor_named
 from tests.staff.cases import Client, Desks, acts, make_account, sign_in, staff_id
 
 # --- accounts and rights ---------------------------------------------------------------------------------------------
@@ -216,6 +217,60 @@ def test_the_audit_is_found_by_actor_subject_act_and_result(desk: Desks, house: 
     assert "账号 tan" in auditor.get("/audit/touched?actor=security").text
     assert "没有符合条件的记录" in auditor.get("/audit?day_from=2020-01-01&day_to=2020-01-02").text
     assert auditor.get("/audit?day_from=yesterday").status_code == 422
+
+
+def test_an_act_of_the_audit_opens_and_says_which_rows_it_changed(desk: Desks, house: House) -> None:
+    from exam.kit.audit import Audit
+    from exam.visits.models import OrderLineRow
+    from registration import service
+    from tests.registration.cases import walk_in
+
+    lin = actor_named(house, "lin")
+    visit_id = walk_in(house, lin).visit_id
+    with house.unit(lin) as db:
+        line = db.scalars(select(OrderLineRow).where(OrderLineRow.visit_id == visit_id)).first()
+        assert line is not None
+        service.refuse_line(db, visit_id, [line.id], "受检者拒绝")
+        name = line.name
+    auditor = desk("audit")
+    listed = auditor.get("/audit?actor=lin&act=visits.refuse").text
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</a>", listed), "the time has seconds and opens the act"
+    found = re.search(r'href="(/audit/acts/\d+/\d+)"', listed)
+    assert found is not None
+    page = auditor.get(found[1]).text
+    assert "项目进度" in page and "拒检" in page and "受检者拒绝" in page and "与记录一致" in page and "lin" in page
+    with house.unit(None, write=False) as db:
+        refused = db.scalars(select(Audit).where(Audit.act == "visits.refuse")).one()
+        opened = db.scalars(select(Audit).where(Audit.act.in_(["registration.walk_in", "visits.open"]))).first()
+        assert opened is not None and refused.rows.splitlines()
+        address, subject = f"/audit/acts/{opened.writer}/{opened.seq}", f"audit:{refused.writer}/{refused.seq}"
+        for row in refused.rows.splitlines():
+            assert row.split(" ")[2] in page and row.split(" ")[1] in page
+    whole = auditor.get(address).text
+    assert "体检单项目" in whole and name not in whole and "韦小明" not in whole and "450110198503150018" not in whole
+    assert "健康信息" in whole and "可修改的数据只记录摘要" in whole
+    for nowhere in ("1/999999", "1/99999999999999999999999", "99999999999999999999/1", "0/0"):
+        assert auditor.get(f"/audit/acts/{nowhere}").status_code == 404, nowhere
+    assert desk("lin").get(found[1]).status_code == 403
+    assert subject in [each.subject for each in acts(house, "audit.detail")], "reading it is an act too"
+
+
+def test_a_row_that_was_changed_again_says_so_in_the_act_that_wrote_it(desk: Desks, house: House) -> None:
+    from exam.kit.audit import Audit
+    from exam.staff import audit_rows
+
+    desk("security").htmx(f"/staff/rights/people/{staff_id(house, 'tan')}", {"role": "reception", "department": ""})
+    with house.unit(actor_named(house, "audit")) as db:
+        entry = db.scalars(select(Audit).where(Audit.act == "staff.grant")).first()
+        assert entry is not None
+        act = audit_rows.act_of(db, entry.writer, entry.seq)
+        assert act.total == len(entry.rows.splitlines()) and all(row.is_sound for row in act.rows)
+        assert {row.table_name for row in act.rows} >= {"角色授权"}
+        for row in db.scalars(select(Grant).where(Grant.staff_id == staff_id(house, "tan"), Grant.role == "reception")):
+            row.department = "LAB"
+        db.flush()
+        changed = next(row for row in audit_rows.act_of(db, entry.writer, entry.seq).rows if row.table == "exam_grant")
+        assert changed.stands == "此后又有改动"
 
 
 def test_the_export_of_the_audit_is_itself_in_the_audit_and_holds_no_formulas(desk: Desks, house: House) -> None:

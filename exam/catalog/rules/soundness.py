@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 
@@ -10,7 +11,17 @@ from exam.catalog.rules.formulas import FORMULA_OPERATORS, calls, formula_items
 from exam.catalog.rules.inclusion import included, reached
 from exam.catalog.rules.orders import SEX_NAMES
 from exam.catalog.rules.ranges import range_text
+from exam.catalog.rules.units import is_unit, nearest_unit
+from exam.catalog.words import common_unit
 from exam.kit.money import times, yuan
+
+MOST_NAME = 50
+"""Letters of a name: a label, a sheet and a table still show it; source: kit."""
+MOST_DECIMALS = 6
+"""No laboratory method reads further; source: kit."""
+MOST_PRICE_FEN = 10_000_000
+"""100 000 yuan: more is a slip of the finger; source: kit."""
+_LOINC = re.compile(r"[1-9][0-9]{0,6}-[0-9]")
 
 
 def validate(catalogue: Catalogue) -> list[str]:
@@ -23,7 +34,7 @@ def validate(catalogue: Catalogue) -> list[str]:
         ("套餐", catalogue.packages),
         ("容器", catalogue.tubes),
     ):
-        problems.extend(f"{kind} {code}:名称不能为空" for code, entry in entries.items() if not entry.name.strip())
+        problems.extend(f"{kind} {code}:{problem}" for code, entry in entries.items() for problem in _name_problems(entry.name))
     for item in catalogue.items.values():
         problems.extend(f"细项 {item.code}:{problem}" for problem in _item_problems(catalogue, item))
     for group in catalogue.groups.values():
@@ -31,6 +42,13 @@ def validate(catalogue: Catalogue) -> list[str]:
     for package in catalogue.packages.values():
         problems.extend(f"套餐 {package.code}:{problem}" for problem in _package_problems(catalogue, package))
     return problems
+
+
+def _name_problems(name: str) -> Iterator[str]:
+    if not name.strip():
+        yield "名称不能为空"
+    elif len(name.strip()) > MOST_NAME:
+        yield f"名称不能超过{MOST_NAME}个字,现为{len(name.strip())}个字"
 
 
 def _item_problems(catalogue: Catalogue, item: Item) -> Iterator[str]:
@@ -45,6 +63,14 @@ def _item_problems(catalogue: Catalogue, item: Item) -> Iterator[str]:
         yield "计算项目须有公式,其他类型不得有公式"
     if item.formula is not None:
         yield from _formula_problems(catalogue, item, item.formula)
+    if not 0 <= item.decimals <= MOST_DECIMALS:
+        yield f"小数位数应为0至{MOST_DECIMALS},现为{item.decimals}"
+    if not is_unit(item.unit):
+        near = nearest_unit(item.unit)
+        hint = f",是否为“{common_unit(near)}”" if near else ",请使用UCUM单位"
+        yield f"单位“{item.unit[:30]}”不在单位表中{hint}"
+    if item.loinc and not is_loinc(item.loinc):
+        yield f"LOINC“{item.loinc[:20]}”不正确,应为编号、短横线和一位校验码,例如 718-7"
     yield from _bound_problems("合理值", item.plausible_low, item.plausible_high)
     for index, entry in enumerate(item.ranges):
         label = f"参考范围{range_text(entry)}"
@@ -68,6 +94,23 @@ def _bound_problems(label: str, low: str | None, high: str | None) -> Iterator[s
         yield f"{label}的上下限不是数字"
     elif len(bounds) == 2 and bounds[0] > bounds[1]:
         yield f"{label}的下限大于上限"
+
+
+def _price_problems(price_fen: int) -> Iterator[str]:
+    if price_fen < 0:
+        yield "价格不能为负数"
+    elif price_fen > MOST_PRICE_FEN:
+        yield f"价格不能超过{yuan(MOST_PRICE_FEN)}元"
+
+
+def is_loinc(code: str) -> bool:
+    """Whether a code has LOINC's form and its check digit is right (mod 10, LOINC Users' Guide, appendix on check digits)."""
+    number, dash, check = code.partition("-")
+    if not (dash and _LOINC.fullmatch(code)):
+        return False
+    from_right = number[::-1]
+    digits = from_right[1::2] + str(int(from_right[0::2]) * 2)
+    return int(check) == -sum(map(int, digits)) % 10
 
 
 def _overlap(left: ReferenceRange, right: ReferenceRange) -> bool:
@@ -114,8 +157,7 @@ def _group_problems(catalogue: Catalogue, group: ItemGroup) -> Iterator[str]:
         yield "没有细项,也不是服务类项目"
     if group.tube is not None and group.tube not in catalogue.tubes:
         yield f"容器“{group.tube}”不存在"
-    if group.price_fen < 0:
-        yield "价格不能为负数"
+    yield from _price_problems(group.price_fen)
     if group.age_from > group.age_to:
         yield "起始年龄大于截止年龄"
     if group.code in included(catalogue, group.code):
@@ -138,6 +180,7 @@ def _package_problems(catalogue: Catalogue, package: Package) -> Iterator[str]:
         yield "组合项目重复"
     if package.age_from > package.age_to:
         yield "起始年龄大于截止年龄"
+    yield from _price_problems(package.price_fen)
     if missing:
         return
     groups = [catalogue.groups[code] for code in package.groups]
