@@ -32,13 +32,17 @@ class ReviewAnswer(msgspec.Struct):
 
 
 class SaveBody(msgspec.Struct, forbid_unknown_fields=True):
-    """The lines in order, on top of the version that was read; `act` as in the editor (`save`, `merge`, `regenerate` …)."""
+    """The lines in order, on top of the version that was read; `act` as in the editor (`save`, `merge`, `regenerate` …).
+
+    `keep:KEY` keeps a line whose findings have changed and needs a `reason`; `renew:KEY` takes what is suggested now.
+    """
 
     base_version: int
     lines: list[EditedLine]
     is_nothing_abnormal: bool = False
     act: str = "save"
     chosen: list[str] = []
+    reason: str = ""
 
 
 class SignBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -104,7 +108,9 @@ def start(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> Review:
 def save(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: JSONBody[SaveBody]) -> Review:
     """Stores the lines as the next version."""
     visit_id = visits.find_id(db, visit_no)
-    return service.save(db, visit_id, data.base_version, data.lines, data.is_nothing_abnormal, act=data.act, chosen=data.chosen)
+    return service.save(
+        db, visit_id, data.base_version, data.lines, data.is_nothing_abnormal, act=data.act, chosen=data.chosen, reason=data.reason
+    )
 
 
 @web.post("/api/reviews/{visit_no:str}/sign-first", may="chief_review.sign_first")

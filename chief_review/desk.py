@@ -9,7 +9,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chief_review import rules
+from chief_review import rules, signing
 from chief_review.facts import (
     FINAL,
     FIRST,
@@ -56,17 +56,17 @@ class Desk:
     @property
     def basis(self) -> str:
         """The digest of the results as they are now."""
-        return rules.basis_digest(self.departments)
+        return signing.basis_digest(self.departments)
 
     @property
     def shown(self) -> str:
         """The digest of what a screen shows now."""
-        return rules.shown_digest(rules.content_digest(self.visit.id, self.body.lines, self.body.is_nothing_abnormal), self.basis)
+        return signing.shown_digest(signing.content_digest(self.visit.id, self.body.lines, self.body.is_nothing_abnormal), self.basis)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
         """What stands in the way of a signature."""
-        return rules.signing_blocks(self.body, self.case, self.departments, is_nothing_allowed=self.is_nothing_allowed)
+        return signing.signing_blocks(self.body, self.case, self.departments, self.suggested, is_nothing_allowed=self.is_nothing_allowed)
 
     def standing(self, level: str) -> ReviewSignature | None:
         """The signature of a level that was not undone."""
@@ -143,13 +143,14 @@ def screen(db: Session, visit_id: UUID) -> ReviewScreen:
     """Everything that the reviewer's desk shows about a visit."""
     desk = sit_down(db, visit_id)
     by_key = {each.key: each for each in desk.suggested}
+    is_open = desk.row is not None and desk.row.state != ReviewState.FINAL
     abnormal = [each for part in desk.departments for each in part.readings if each.flag in knowledge.OUTSTANDING]
     return ReviewScreen(
         card=visits.card(db, visit_id), review=to_review(desk), results=desk.departments, abnormal=tuple(abnormal),
         earlier=results.earlier_values(db, visit_id), suggestions=desk.suggested,
         uncovered=rules.uncovered_readings(desk.body.lines, desk.case) if desk.row else (),
         removed=tuple(by_key[key] for key in desk.body.removed if key in by_key),
-        outdated=frozenset(line.key for line in desk.body.lines if rules.is_outdated(line, by_key)),
+        outdated=frozenset(line.key for line in rules.outdated_lines(desk.body.lines, desk.suggested, desk.case)) if is_open else frozenset(),
         blocks=desk.blocks if desk.row else (),
         has_new_results=desk.stored is not None and desk.stored.basis != desk.basis,
         is_nothing_abnormal_allowed=desk.is_nothing_allowed,
@@ -174,4 +175,4 @@ def _final_refusal(db: Session, desk: Desk) -> str:
 def require_final_signer(db: Session, desk: Desk, row: ReviewRow) -> None:
     """Refuses the actor who may not give the final signature."""
     actor, first = actor_of(db), desk.standing(FIRST)
-    rules.require_final_signer(actor.staff_id, actor.title, row.author_id, to_signature(first) if first else None)
+    signing.require_final_signer(actor.staff_id, actor.title, row.author_id, to_signature(first) if first else None)

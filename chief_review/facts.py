@@ -52,11 +52,26 @@ SEVERITY_NAMES = {
 ORIGIN_NAMES = {"rule": "规则", "manual": "手工", "merged": "合并", "reworded": "已改写"}
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """That a doctor expressly keeps a line whose findings have changed: why, who and when.
+
+    `note` is said with its reasons: as of when they are. `against` is the digest of the reasons there were then; when they
+    change again the line must be kept again.
+    """
+
+    reason: str
+    by: str
+    at: datetime
+    note: str
+    against: str
+
+
 class ConclusionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     """One conclusion with its advice. `origin` is `rule`, `manual`, `merged` or `reworded`; `key` survives regeneration.
 
     Of an item with choices the line answers only for `covers_choices`. `attached` are items that a doctor put under this
-    line by hand; they stay with it when the suggestions change. `parts` are the keys that were merged into it.
+    line by hand; they stay with it when the suggestions change. `parts` are the keys that were merged into it. `kept` says
+    that a doctor keeps it although its findings have changed.
     """
 
     key: str
@@ -72,6 +87,7 @@ class ConclusionLine(msgspec.Struct, frozen=True, omit_defaults=True):
     covers_choices: tuple[tuple[str, str], ...] = ()
     attached: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+    kept: Kept | None = None
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -296,7 +312,7 @@ class ReviewScreen(msgspec.Struct, frozen=True):
     """Everything that the reviewer's desk shows about one visit.
 
     `uncovered` are flagged readings without a line, `removed` the deleted suggestions that could come back, `outdated`
-    the keys of lines whose findings are no longer there, `has_new_results` whether results changed since the last save,
+    the keys of lines whose findings have changed and that nobody expressly keeps, `has_new_results` whether results changed since the last save,
     `final_refusal` why the actor may not give the final signature that is due.
     """
 

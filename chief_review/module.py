@@ -30,6 +30,6 @@ module = Module(
         ),
     },
     listeners=((RecordReopened, service.on_record_reopened), (ResultStored, service.on_result_stored)),
-    menu=(MenuEntry("主检", "/chief", "chief_review.queue", "clipboard-check", 40),),
+    menu=(MenuEntry("主检", "/chief", "chief_review.queue", "clipboard-check", 40, home=5),),
     invariants=verify.INVARIANTS,
 )  # fmt: skip

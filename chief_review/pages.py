@@ -207,22 +207,33 @@ def start(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormDa
 
 
 class SaveForm(msgspec.Struct, forbid_unknown_fields=True):
-    """The editor's own fields beside the lines: which version it shows, the explicit statement, the button, what was ticked."""
+    """The editor's own fields beside the lines: which version it shows, the explicit statement, the button, what was ticked, and for
+    every line whose findings have changed its key and why it is kept."""
 
     base_version: int
     act: str = "save"
     is_nothing_abnormal: str = ""
     chosen: list[str] = []
+    reason_key: list[str] = []
+    reason: list[str] = []
+
+
+SAVE_LABELS = {
+    "base_version": "页面版本", "act": "操作", "is_nothing_abnormal": "未见明显异常", "chosen": "所选结论", "reason_key": "保留的结论",
+    "reason": "保留原因",
+}  # fmt: skip
 
 
 @web.post("/chief/{visit_no:str}/save", may="chief_review.write")
 def save(request: AnyRequest, db: web.Db, visit_no: FromPath[str], data: FormData) -> web.Page:
     """Stores the lines, does what the button says, and shows the desk anew."""
     lines = _lines_of(data)
-    form = read_form({name: value for name, value in data.items() if name not in LINE_FIELDS}, SaveForm)
+    form = read_form({name: value for name, value in data.items() if name not in LINE_FIELDS}, SaveForm, SAVE_LABELS)
     visit_id = visits.find_id(db, visit_no)
     nothing = bool(form.is_nothing_abnormal)
-    service.save(db, visit_id, form.base_version, lines, nothing, act=form.act, chosen=form.chosen)
+    reasons = dict(zip(form.reason_key, form.reason, strict=False))
+    reason = reasons.get(form.act.removeprefix("keep:"), "")
+    service.save(db, visit_id, form.base_version, lines, nothing, act=form.act, chosen=form.chosen, reason=reason)
     values = _values(db, service.screen(db, visit_id))
     return web.page(db, "chief_review/_review.html", headers={"HX-Trigger": '{"reviewSaved": true}'}, **values)
 

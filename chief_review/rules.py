@@ -1,28 +1,26 @@
-"""What a review may say and who may sign it: editing lines, regenerating them (M16), what blocks signing, digests."""
+"""What a review may say: editing lines, regenerating them (M16), lines whose findings have changed, what has no line."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from uuid import UUID
+from datetime import datetime
 
 import msgspec
 
 from chief_review.facts import (
     REVIEW_STATE_NAMES,
-    Block,
     Body,
     ConclusionLine,
     EditedLine,
-    Signature,
+    Kept,
 )
+from exam.kit.clock import local
 from exam.kit.errors import BadInput, Refused
 from exam.kit.states import StateTable
 from exam.knowledge import rules as knowledge
-from exam.knowledge.facts import Case, Reading, Suggestion
-from exam.staff.rules import is_senior
-from results.facts import DepartmentResult, RecordState
+from exam.knowledge.facts import Because, Case, Reading, Suggestion
 
 REVIEW = StateTable(
     "review",
@@ -43,10 +41,10 @@ LONGEST_REASON = 500
 MOST_LINES = 200
 MERGED_BY = ";"
 
+_Told = tuple[str, tuple[str, ...], tuple[str, ...]]
+
 SERIOUS_CATEGORIES = frozenset({"疾病", "高危", "异常"})
 _CATEGORY_WEIGHT = {"疾病": 0, "高危": 1, "异常": 2, "提示": 3, "正常变异": 4}
-
-_SIGNED = (RecordState.VERIFIED, RecordState.LOCKED)
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
@@ -66,9 +64,43 @@ def first_body(suggestions: Sequence[Suggestion]) -> Body:
     return Body(lines=tuple(line_of(each) for each in suggestions))
 
 
-def is_outdated(line: ConclusionLine, suggestions: Mapping[str, Suggestion]) -> bool:
-    """Whether the findings that a line was made of are gone, while a doctor's words keep it (shown, never dropped: M16)."""
-    return line.origin in ("merged", "reworded") and not any(key in suggestions for key in _sources(line) if not _is_manual(key))
+def is_outdated(line: ConclusionLine, suggestions: Mapping[str, Suggestion], case: Case) -> bool:
+    """Whether a line rests on findings that are not there any more: one of its sources is no longer suggested, or one of its
+    reasons no longer holds. It is shown and never dropped (M16), but nobody signs it before it was renewed, or expressly kept."""
+    now = _reasons_now(line, suggestions, case)
+    if all(key in suggestions for key in _sources(line) if not _is_manual(key)) and {_told_reason(each) for each in line.because} <= now:
+        return False
+    return line.kept is None or line.kept.against != _reasons_digest(now)
+
+
+def outdated_lines(lines: Iterable[ConclusionLine], suggestions: Sequence[Suggestion], case: Case) -> tuple[ConclusionLine, ...]:
+    """The lines that stand in the way of a signature because their findings have changed."""
+    by_key = {each.key: each for each in suggestions}
+    return tuple(line for line in lines if is_outdated(line, by_key, case))
+
+
+def _reasons(line: ConclusionLine, suggestions: Mapping[str, Suggestion], case: Case) -> tuple[Because, ...]:
+    """The reasons that a line has now: of its sources that are still suggested, and of what was put under it by hand."""
+    found = [why for key in _sources(line) if key in suggestions for why in suggestions[key].because]
+    own = [_plain_reason(case.readings[item]) for item in line.attached if item in case.readings]
+    return tuple(dict.fromkeys((*found, *own)))
+
+
+def _reasons_now(line: ConclusionLine, suggestions: Mapping[str, Suggestion], case: Case) -> frozenset[_Told]:
+    return frozenset(_told_reason(each) for each in _reasons(line, suggestions, case))
+
+
+def _told_reason(why: Because) -> _Told:
+    """A reason without its rule's version: another wording of the book changes no finding."""
+    return why.rule, why.items, why.evidence
+
+
+def _reasons_digest(now: Iterable[_Told]) -> str:
+    return hashlib.sha256(msgspec.json.encode(sorted(now))).hexdigest()
+
+
+def _plain_reason(reading: Reading) -> Because:
+    return Because("plain", 1, (reading.item,), (knowledge.finding_text(reading),))
 
 
 def _sources(line: ConclusionLine) -> tuple[str, ...]:
@@ -97,7 +129,7 @@ def edited(body: Body, handed_in: Sequence[EditedLine | ConclusionLine], suggest
             number += 1
             known = ConclusionLine(key=f"manual:{number}", text="", origin="manual")
             known = attached(known, each.covers, case)
-        lines.append(_reworded(known, each))
+        lines.append(_reworded(known, each, suggested, case))
     keys = [line.key for line in lines]
     if len(set(keys)) != len(keys):
         raise Refused("chief_review.line_twice", "同一条结论提交了两次", "请刷新页面后重新修改", "text")
@@ -111,14 +143,21 @@ def _all_keys(body: Body) -> list[str]:
     return [key for line in body.lines for key in (line.key, *line.parts)] + list(body.removed)
 
 
-def _reworded(line: ConclusionLine, words: EditedLine | ConclusionLine) -> ConclusionLine:
+def _reworded(
+    line: ConclusionLine, words: EditedLine | ConclusionLine, suggestions: Mapping[str, Suggestion], case: Case
+) -> ConclusionLine:
+    """The line in the editor's words. Who rewrites a line sees the present findings: where all its sources are still there it
+    is brought up to date with that."""
     new = msgspec.structs.replace(
         line, text=" ".join(words.text.split()), category=words.category, severity=words.severity, advice=_paragraph(words.advice),
         lifestyle=_paragraph(words.lifestyle), specialist=words.specialist.strip(),
     )  # fmt: skip
-    if new == line or line.origin != "rule":
+    if new == line:
         return new
-    return msgspec.structs.replace(new, origin="reworded")
+    new = msgspec.structs.replace(_not_kept(new), origin="reworded" if line.origin == "rule" else line.origin)
+    if any(key not in suggestions for key in _sources(line) if not _is_manual(key)):
+        return new
+    return msgspec.structs.replace(new, because=_reasons(line, suggestions, case))
 
 
 def _paragraph(text: str) -> str:
@@ -128,19 +167,20 @@ def _paragraph(text: str) -> str:
 def _require_texts(lines: Sequence[EditedLine | ConclusionLine]) -> None:
     if len(lines) > MOST_LINES:
         raise Refused("chief_review.too_many_lines", f"结论超过 {MOST_LINES} 条", "请合并或删除部分结论", "text")
+    # A field is named with its line: every line has a `text`.
     problems: list[tuple[str, str]] = []
     for number, line in enumerate(lines, 1):
         if not line.text.strip():
-            problems.append(("text", f"第 {number} 条结论没有内容"))
+            problems.append((f"text.{number}", f"第 {number} 条结论没有内容"))
         for field, label, most in (
             ("text", "结论", LONGEST_TEXT), ("advice", "建议", LONGEST_ADVICE), ("lifestyle", "生活指导", LONGEST_ADVICE),
             ("specialist", "就诊科室", LONGEST_TEXT),
         ):  # fmt: skip
             written = getattr(line, field)
             if len(written) > most:
-                problems.append((field, f"第 {number} 条{label}超过 {most} 字"))
+                problems.append((f"{field}.{number}", f"第 {number} 条{label}超过 {most} 字"))
             if not is_plain(written):
-                problems.append((field, f"第 {number} 条{label}含有不能保存的控制字符"))
+                problems.append((f"{field}.{number}", f"第 {number} 条{label}含有不能保存的控制字符"))
     if problems:
         raise BadInput(problems, code="chief_review.lines")
 
@@ -150,13 +190,13 @@ def is_plain(text: str) -> bool:
     return all(each in "\n\r\t" or unicodedata.category(each) not in ("Cc", "Cs") for each in text)
 
 
-def require_reason(reason: str, label: str) -> str:
+def require_reason(reason: str, label: str, field: str = "reason") -> str:
     """A reason as it is stored; refuses an empty, overlong or unprintable one."""
     text = reason.strip()
     if not text:
-        raise Refused("chief_review.reason_missing", f"{label}必须填写原因", "请填写原因", "reason")
+        raise Refused("chief_review.reason_missing", f"{label}必须填写原因", "请填写原因", field)
     if len(text) > LONGEST_REASON or not is_plain(text):
-        raise Refused("chief_review.reason", f"原因过长或含有控制字符(最多 {LONGEST_REASON} 字)", "请修改后重试", "reason")
+        raise Refused("chief_review.reason", f"原因过长或含有控制字符(最多 {LONGEST_REASON} 字)", "请修改后重试", field)
     return text
 
 
@@ -172,6 +212,7 @@ def attached(line: ConclusionLine, items: Iterable[str], case: Case) -> Conclusi
         attached=(*line.attached, *(reading.item for reading in new)),
         covers=_joined(line.covers, [reading.item for reading in new]),
         covers_choices=tuple(dict.fromkeys((*line.covers_choices, *pairs))),
+        because=tuple(dict.fromkeys((*line.because, *(_plain_reason(reading) for reading in new)))),
         origin="reworded" if line.origin == "rule" else line.origin,
     )
 
@@ -193,7 +234,7 @@ def merged(body: Body, keys: Sequence[str]) -> Body:
         severity=max(line.severity for line in chosen),
         advice=_texts([line.advice for line in chosen]), lifestyle=_texts([line.lifestyle for line in chosen]),
         specialist=_texts([line.specialist for line in chosen], "/"),
-        because=tuple(dict.fromkeys(each for line in chosen for each in line.because)),
+        because=tuple(dict.fromkeys(each for line in chosen for each in _not_kept(line).because)),
         covers=_joined((), [item for line in chosen for item in line.covers]),
         covers_choices=tuple(dict.fromkeys(pair for line in chosen for pair in line.covers_choices)),
         attached=_joined((), [item for line in chosen for item in line.attached]),
@@ -208,11 +249,11 @@ def _texts(texts: Sequence[str], separator: str = MERGED_BY) -> str:
     return separator.join(dict.fromkeys(text for text in texts if text))
 
 
-def restored(body: Body, key: str, suggestions: Sequence[Suggestion]) -> Body:
+def restored(body: Body, key: str, suggestions: Sequence[Suggestion], case: Case) -> Body:
     """A deleted suggestion comes back, at its suggested place."""
     if key not in {each.key for each in suggestions}:
         raise Refused("chief_review.not_suggested", "该条建议已不再适用", "请刷新页面查看最新建议")
-    return regenerated(msgspec.structs.replace(body, removed=tuple(each for each in body.removed if each != key)), suggestions)
+    return regenerated(msgspec.structs.replace(body, removed=tuple(each for each in body.removed if each != key)), suggestions, case)
 
 
 def covered(body: Body, item: str, case: Case) -> Body:
@@ -235,13 +276,13 @@ def attached_to(body: Body, item: str, keys: Sequence[str], case: Case) -> Body:
     return msgspec.structs.replace(body, lines=lines)
 
 
-def regenerated(body: Body, suggestions: Sequence[Suggestion]) -> Body:
+def regenerated(body: Body, suggestions: Sequence[Suggestion], case: Case) -> Body:
     """The body brought up to new suggestions (M16): untouched lines follow them, a doctor's own stay, deleted ones stay away.
 
     The order stays as the doctor left it; a new suggestion goes behind the one that precedes it in the suggested order.
     """
     by_key = {each.key: each for each in suggestions}
-    lines = [_refreshed(line, by_key) for line in body.lines if line.origin != "rule" or line.key in by_key]
+    lines = [_refreshed(line, by_key, case) for line in body.lines if line.origin != "rule" or line.key in by_key]
     held = {key for line in lines for key in _sources(line)}
     for place, suggestion in enumerate(suggestions):
         if suggestion.key in held or suggestion.key in body.removed:
@@ -252,17 +293,72 @@ def regenerated(body: Body, suggestions: Sequence[Suggestion]) -> Body:
     return msgspec.structs.replace(body, lines=tuple(lines))
 
 
-def _refreshed(line: ConclusionLine, suggestions: Mapping[str, Suggestion]) -> ConclusionLine:
+def _refreshed(line: ConclusionLine, suggestions: Mapping[str, Suggestion], case: Case) -> ConclusionLine:
+    """A doctor's words stay; what they answer for follows. Their reasons follow only while they still hold: words about other
+    findings keep the old ones, which marks them as outdated."""
     found = [suggestions[key] for key in _sources(line) if key in suggestions]
     if line.origin == "rule":
         return line_of(found[0])
     kept = [pair for pair in line.covers_choices if pair[0] in line.attached]
-    return msgspec.structs.replace(
+    line = msgspec.structs.replace(
         line,
         covers=_joined([item for each in found for item in each.covers], line.attached),
         covers_choices=tuple(dict.fromkeys([*(pair for each in found for pair in each.covers_choices), *kept])),
-        because=tuple(dict.fromkeys(why for each in found for why in each.because)) or line.because,
     )
+    now = _reasons_now(line, suggestions, case)
+    is_whole = len(found) == sum(not _is_manual(key) for key in _sources(line))
+    if is_whole and {_told_reason(each) for each in _not_kept(line).because} <= now:
+        return msgspec.structs.replace(line, because=_reasons(line, suggestions, case), kept=None)
+    return line
+
+
+def renewed(body: Body, key: str, suggestions: Sequence[Suggestion], case: Case) -> Body:
+    """A line gives way to what is suggested now for its sources; where nothing is, it is deleted."""
+    line = _line_with(body, key)
+    sources = set(_sources(line))
+    rest = msgspec.structs.replace(
+        body, lines=tuple(each for each in body.lines if each is not line),
+        removed=tuple(each for each in body.removed if each not in sources),
+    )  # fmt: skip
+    return regenerated(rest, suggestions, case)
+
+
+def kept(
+    body: Body, key: str, reason: str, by: str, at: datetime, as_of: datetime | None, suggestions: Sequence[Suggestion], case: Case
+) -> Body:
+    """A doctor keeps a line whose findings have changed, with a reason. Its reasons say from now on as of when they are.
+
+    `as_of`: when the findings were as the line's reasons tell them.
+    """
+    line = _line_with(body, key)
+    by_key = {each.key: each for each in suggestions}
+    if not is_outdated(line, by_key, case):
+        raise Refused("chief_review.not_outdated", "该条结论的依据没有变化,无需保留确认", "请刷新页面查看最新内容")
+    reason = require_reason(reason, "保留依据已变化的结论", f"reason.{body.lines.index(line) + 1}")
+    when = f"{local(as_of):%Y-%m-%d %H:%M} 的结果" if as_of else "修改前的结果"
+    note = f"以上依据为{when},之后已更正;{by} {local(at):%Y-%m-%d %H:%M} 保留,原因:{reason}"
+    line = _not_kept(line)
+    told = line.because or (Because("plain", 1, (), ()),)
+    because = (*told[:-1], msgspec.structs.replace(told[-1], evidence=(*told[-1].evidence, note)))
+    against = _reasons_digest(_reasons_now(line, by_key, case))
+    new = msgspec.structs.replace(line, because=because, kept=Kept(reason, by, at, note, against))
+    return msgspec.structs.replace(body, lines=tuple(new if each.key == key else each for each in body.lines))
+
+
+def _not_kept(line: ConclusionLine) -> ConclusionLine:
+    """The line as nobody keeps it: without the note among its reasons."""
+    if line.kept is None:
+        return line
+    note = line.kept.note
+    because = (msgspec.structs.replace(each, evidence=tuple(one for one in each.evidence if one != note)) for each in line.because)
+    return msgspec.structs.replace(line, because=tuple(each for each in because if each.evidence), kept=None)
+
+
+def _line_with(body: Body, key: str) -> ConclusionLine:
+    found = next((line for line in body.lines if line.key == key), None)
+    if found is None:
+        raise Refused("chief_review.unknown_line", "这条结论已不存在", "请刷新页面后重新修改")
+    return found
 
 
 # --- acts of the editor ----------------------------------------------------------------------------------------------
@@ -271,7 +367,8 @@ def _refreshed(line: ConclusionLine, suggestions: Mapping[str, Suggestion]) -> C
 def acted(body: Body, act: str, chosen: Sequence[str], case: Case, suggestions: Sequence[Suggestion]) -> Body:
     """What a button of the editor makes of the lines that were just handed in.
 
-    `save`, `merge` (the chosen lines), `regenerate`, `restore:KEY`, `cover:ITEM`, `attach:ITEM` (to the chosen line).
+    `save`, `merge` (the chosen lines), `regenerate`, `restore:KEY`, `renew:KEY`, `cover:ITEM`, `attach:ITEM` (to the chosen
+    line). `keep:KEY` needs a reason and the clock: `kept`.
     """
     verb, _, argument = act.partition(":")
     match verb:
@@ -280,17 +377,16 @@ def acted(body: Body, act: str, chosen: Sequence[str], case: Case, suggestions: 
         case "merge":
             return merged(body, chosen)
         case "regenerate":
-            return regenerated(body, suggestions)
+            return regenerated(body, suggestions, case)
         case "restore":
-            return restored(body, argument, suggestions)
+            return restored(body, argument, suggestions, case)
+        case "renew":
+            return renewed(body, argument, suggestions, case)
         case "cover":
             return covered(body, argument, case)
         case "attach":
             return attached_to(body, argument, chosen, case)
     raise Refused("chief_review.unknown_act", "不能识别的操作", "请刷新页面后重试")
-
-
-# --- signing ---------------------------------------------------------------------------------------------------------
 
 
 def uncovered_readings(lines: Sequence[ConclusionLine], case: Case) -> tuple[Reading, ...]:
@@ -300,80 +396,3 @@ def uncovered_readings(lines: Sequence[ConclusionLine], case: Case) -> tuple[Rea
         for line in lines
     )
     return tuple(case.readings[code] for code in knowledge.uncovered_items(case, answers))
-
-
-def signing_blocks(
-    body: Body, case: Case, departments: Sequence[DepartmentResult], *, is_nothing_allowed: bool
-) -> tuple[Block, ...]:
-    """Everything that stands in the way of a signature, each with its remedy (T13, decision 22)."""
-    found: list[Block] = []
-    unsigned = [each.department_name for each in departments if each.is_expected and each.state not in _SIGNED]
-    if unsigned:
-        text = f"以下科室尚未审核:{'、'.join(unsigned)}"
-        found.append(Block("chief_review.departments_open", text, "请科室完成审核,或由前台办理拒检、延期"))
-    uncovered = uncovered_readings(body.lines, case)
-    if uncovered:
-        names = ";".join(knowledge.finding_text(each) for each in uncovered[:12])
-        more = f"等 {len(uncovered)} 项" if len(uncovered) > 12 else ""
-        text = f"以下异常结果没有对应结论:{names}{more}"
-        found.append(Block("chief_review.uncovered", text, "请补充结论,或将其归入已有结论"))
-    if body.is_nothing_abnormal:
-        serious = [line.text for line in body.lines if line.category in SERIOUS_CATEGORIES]
-        if serious:
-            text = f"已勾选“未见明显异常”,但仍有异常结论:{serious[0]}"
-            found.append(Block("chief_review.nothing_contradicts", text, "请取消勾选,或删除该结论"))
-        if not is_nothing_allowed:
-            found.append(Block("chief_review.nothing_refused", "存在异常结果,不能下“未见明显异常”", "请取消勾选并填写结论"))
-    elif not body.lines:
-        found.append(Block("chief_review.no_line", "没有任何结论", "请填写结论,或明确勾选“未见明显异常”"))
-    return tuple(found)
-
-
-def require_no_block(blocks: Sequence[Block]) -> None:
-    """Refuses to sign while anything stands in the way, and names every reason."""
-    if blocks:
-        raise Refused(blocks[0].code, ";".join(each.text for each in blocks), ";".join(dict.fromkeys(each.hint for each in blocks)))
-
-
-def require_shown(shown: str, current: str) -> None:
-    """Refuses a signature under something else than what the screen showed (AT-45)."""
-    if shown != current:
-        text = "您看到的内容与当前内容不一致:结论或检查结果在您打开页面后有变化"
-        raise Refused("chief_review.digest_changed", text, "请核对最新内容后再签名")
-
-
-def require_final_signer(staff_id: UUID | None, title: str, author_id: UUID | None, first: Signature | None) -> None:
-    """Refuses a final signature by the author or first signer, or without 副高 title (T15, 健康体检管理暂行规定 第十六条)."""
-    if staff_id is None or staff_id == author_id or (first is not None and staff_id == first.staff_id):
-        text = "终审医师不能与主检(初审)医师为同一人"
-        raise Refused("chief_review.same_doctor", text, "请由另一位副主任医师以上职称的医师终审")
-    if not is_senior(title):
-        shown = title or "无"
-        text = f"终审需要副主任医师及以上职称,您的职称为“{shown}”"
-        raise Refused("chief_review.title_too_low", text, "请由副主任医师或主任医师终审")
-
-
-
-# --- digests ---------------------------------------------------------------------------------------------------------
-
-
-def content_digest(visit_id: UUID, lines: Sequence[ConclusionLine], is_nothing_abnormal: bool) -> str:
-    """SHA-256 over what a version says: the visit, the lines in order with all their parts, and the explicit statement."""
-    return hashlib.sha256(msgspec.json.encode([str(visit_id), list(lines), is_nothing_abnormal])).hexdigest()
-
-
-def basis_digest(departments: Sequence[DepartmentResult]) -> str:
-    """SHA-256 over the results that a review rests on: values, flags and ranges, and every department's summary."""
-    told = [[each.department, each.summary, [_told(reading) for reading in each.readings]] for each in departments]
-    return hashlib.sha256(msgspec.json.encode(told)).hexdigest()
-
-
-def _told(reading: Reading) -> list[object]:
-    number = None if reading.number is None else f"{reading.number:f}"
-    value = [reading.item, reading.raw, reading.comparator, number, reading.unit, list(reading.choices)]
-    return [*value, reading.flag.value, reading.range_text]
-
-
-def shown_digest(content: str, basis: str) -> str:
-    """SHA-256 over what the screen shows: what the review says and what it rests on. This is what a doctor signs."""
-    return hashlib.sha256(f"{content}:{basis}".encode()).hexdigest()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from chief_review import rules
+from chief_review import rules, signing
 from chief_review.desk import Desk, require_final_signer, review, screen, sit_down, suggestions, to_review
 from chief_review.facts import (
     FINAL,
@@ -91,7 +92,7 @@ def start(db: Session, visit_id: UUID) -> Review:
         db.flush()
         _add_version(db, desk, rules.first_body(desk.suggested), "开始主检")
     else:
-        _add_version(db, desk, rules.regenerated(desk.body, desk.suggested), "按最新结果刷新建议")
+        _add_version(db, desk, rules.regenerated(desk.body, desk.suggested, desk.case), "按最新结果刷新建议")
         desk.row.attention = desk.row.attention if desk.row.is_rereview else ""
     visits.reach(db, visit_id, Milestone.CHIEF_STARTED)
     audit.note(db, "chief_review.start", subject=f"visit:{desk.visit.visit_no}")
@@ -100,24 +101,39 @@ def start(db: Session, visit_id: UUID) -> Review:
 
 def save(
     db: Session, visit_id: UUID, base_version: int, lines: Sequence[EditedLine | ConclusionLine], is_nothing_abnormal: bool,
-    *, act: str = "save", chosen: Sequence[str] = (),
+    *, act: str = "save", chosen: Sequence[str] = (), reason: str = "",
 ) -> Review:  # fmt: skip
     """Stores the lines in their order as the next version, after what `act` makes of them (`rules.acted`: merge, restore …).
 
+    `keep:KEY` keeps a line whose findings have changed; it needs a `reason`.
     Raises ReviewConflict when somebody saved after `base_version`; nothing is stored when nothing differs.
     """
 
     def change(desk: Desk) -> Body:
         body = rules.edited(desk.body, lines, desk.suggested, desk.case)
         body = msgspec.structs.replace(body, is_nothing_abnormal=is_nothing_abnormal)
+        verb, _, key = act.partition(":")
+        if verb == "keep":
+            now, as_of = house_of(db).clock.now(), _known_since(db, visit_id, body, key)
+            return rules.kept(body, key, reason, actor_of(db).name, now, as_of, desk.suggested, desk.case)
         return rules.acted(body, act, chosen, desk.case, desk.suggested)
 
-    return _write(db, visit_id, base_version, change, "")
+    return _write(db, visit_id, base_version, change, reason.strip() if act.startswith("keep:") else "")
+
+
+def _known_since(db: Session, visit_id: UUID, body: Body, key: str) -> datetime | None:
+    """When the findings were as a line's reasons tell them: when a version first said one of these reasons."""
+    told = {why for line in body.lines if line.key == key for why in line.because}
+    listed = select(ReviewVersion.at, ReviewVersion.lines).where(ReviewVersion.visit_id == visit_id).order_by(ReviewVersion.number)
+    for at, lines in db.execute(listed):
+        if told & {why for line in msgspec.json.decode(lines, type=tuple[ConclusionLine, ...]) for why in line.because}:
+            return at
+    return None
 
 
 def regenerate(db: Session, visit_id: UUID, base_version: int) -> Review:
     """Brings the lines up to the suggestions of this moment; a doctor's own words, deletions and order stay (M16)."""
-    return _write(db, visit_id, base_version, lambda desk: rules.regenerated(desk.body, desk.suggested), "刷新建议")
+    return _write(db, visit_id, base_version, lambda desk: rules.regenerated(desk.body, desk.suggested, desk.case), "刷新建议")
 
 
 def merge(db: Session, visit_id: UUID, base_version: int, keys: Sequence[str]) -> Review:
@@ -153,7 +169,7 @@ def _add_version(db: Session, desk: Desk, body: Body, reason: str) -> None:
         "id": house.ids.new(), "visit_id": desk.visit.id, "number": row.version + 1,
         "parent": desk.stored.id if desk.stored else None, "lines": msgspec.json.encode(body.lines).decode(),
         "is_nothing_abnormal": body.is_nothing_abnormal, "removed": msgspec.json.encode(body.removed).decode(),
-        "digest": rules.content_digest(desk.visit.id, body.lines, body.is_nothing_abnormal), "basis": desk.basis,
+        "digest": signing.content_digest(desk.visit.id, body.lines, body.is_nothing_abnormal), "basis": desk.basis,
         "at": house.clock.now(), "actor_id": actor.staff_id, "actor": actor.name, "reason": reason,
     }  # fmt: skip
     insert_rows(db, ReviewVersion, [version])
@@ -174,8 +190,8 @@ def sign_first(db: Session, visit_id: UUID, digest: str) -> Review:
     row = _opened(desk)
     _refuse_signed(desk, FIRST)
     row.state = rules.REVIEW.move(row.state, "sign_first", "初审签名")
-    rules.require_shown(digest, desk.shown)
-    rules.require_no_block(desk.blocks)
+    signing.require_shown(digest, desk.shown)
+    signing.require_no_block(desk.blocks)
     staff.use_signature(db)
     _sign(db, desk, FIRST)
     results.lock(db, visit_id)
@@ -190,12 +206,12 @@ def sign_final(db: Session, visit_id: UUID, digest: str) -> Review:
     row = _opened(desk)
     _refuse_signed(desk, FINAL)
     row.state = rules.REVIEW.move(row.state, "sign_final", "终审签名")
+    signing.require_shown(digest, desk.shown)
     require_final_signer(db, desk, row)
     first = desk.standing(FIRST)
-    rules.require_shown(digest, desk.shown)
     if first is not None:
-        rules.require_shown(first.digest, desk.shown)
-    rules.require_no_block(desk.blocks)
+        signing.require_shown(first.digest, desk.shown)
+    signing.require_no_block(desk.blocks)
     staff.use_signature(db)
     _sign(db, desk, FINAL)
     row.is_rereview, row.attention = False, ""

@@ -1,6 +1,6 @@
 """What must hold of all reviews: signatures, digests, two different doctors, milestones; read in spans of bounded size.
 
-Decision 22, that no flagged value goes without a line, reads results too and is checked one floor up, beside the reports.
+Decision 22, that no flagged value goes without a line, is checked one floor up, beside the reports.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chief_review import rules
+from chief_review import signing
 from chief_review.facts import FINAL, FIRST, ConclusionLine, ReviewState
 from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
 from exam.kit.module import Invariant
@@ -21,6 +21,7 @@ from exam.staff.rules import is_senior
 from exam.visits.facts import VisitState
 from exam.visits.models import VisitBoard
 from exam.visits.spans import Span, visit_spans
+from results import service as results
 
 _LINES = tuple[ConclusionLine, ...]
 _FINISHED = (VisitState.FINAL, VisitState.PUBLISHED, VisitState.DELIVERED)
@@ -76,12 +77,12 @@ def digests(db: Session) -> Iterator[str]:
         contents: dict[tuple[UUID, int], str] = {}
         for row in db.execute(select(versions).where(span.holds(versions.c.visit_id)).execution_options(yield_per=200)):
             lines = msgspec.json.decode(row.lines, type=_LINES)
-            if rules.content_digest(row.visit_id, lines, row.is_nothing_abnormal) != row.digest:
+            if signing.content_digest(row.visit_id, lines, row.is_nothing_abnormal) != row.digest:
                 yield f"visit {row.visit_id}: version {row.number} is not what its digest says"
             contents[(row.visit_id, row.number)] = row.digest
         for signature in db.execute(select(signatures).where(span.holds(signatures.c.visit_id))):
             content = contents.get((signature.visit_id, signature.version))
-            if content is None or rules.shown_digest(content, signature.basis) != signature.digest:
+            if content is None or signing.shown_digest(content, signature.basis) != signature.digest:
                 yield f"visit {signature.visit_id}: signature {signature.number} is not of version {signature.version}"
 
 
@@ -116,10 +117,39 @@ def milestones_agree(db: Session) -> Iterator[str]:
             yield f"visit {visit_id}: the chief review has begun, and there is none"
 
 
+def lines_rest_on_findings(db: Session) -> Iterator[str]:
+    """What a final review gives as the reasons of its lines is what the results say now, unless a doctor kept the line.
+
+    A review that is marked for re-review waits for a doctor and is left out.
+    """
+    for span in visit_spans(db):
+        reviews = (
+            select(ReviewRow.visit_id, ReviewVersion.lines)
+            .join(ReviewVersion, (ReviewVersion.visit_id == ReviewRow.visit_id) & (ReviewVersion.number == ReviewRow.version))
+            .where(span.holds(ReviewRow.visit_id), ReviewRow.state == ReviewState.FINAL.value, ReviewRow.is_rereview.is_(False))
+        )
+        told: dict[UUID, list[tuple[str, str, str]]] = {}
+        for visit_id, lines in db.execute(reviews):
+            told[visit_id] = [
+                (line.text, item, said)
+                for line in msgspec.json.decode(lines, type=_LINES) if line.kept is None
+                for why in line.because if len(why.items) == len(why.evidence)
+                for item, said in zip(why.items, why.evidence, strict=True)
+            ]  # fmt: skip
+        now = results.present_findings(db, span, {item for each in told.values() for _, item, _ in each})
+        for visit_id, reasons in told.items():
+            for text, item, said in reasons:
+                name, finding = now.get(visit_id, {}).get(item, ("", ""))
+                # The reasons of a merged rule are sentences; each of its parts has its findings beside them.
+                if said != finding and said.startswith((f"{name} ", f"{name}:") if name else ""):
+                    yield f"visit {visit_id}: the line {text!r} of the final review rests on {said!r}, which the results no longer say"
+
+
 INVARIANTS = (
     Invariant("S1 one standing signature a level", one_signature_a_level),
     Invariant("S2 the final signer is a second, senior doctor", two_doctors),
     Invariant("S3 what was signed is what is stored", digests),
     Invariant("S4 review versions are one chain", versions_chain),
     Invariant("S5 milestones agree with signatures", milestones_agree),
+    Invariant("S6 final lines rest on present findings", lines_rest_on_findings),
 )

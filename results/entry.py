@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from exam.catalog.facts import ValueType
 from exam.kit import audit
 from exam.kit.db import insert_rows, update_row
 from exam.kit.errors import BadInput, Forbidden, Refused, Stale
@@ -20,18 +22,21 @@ from exam.knowledge.facts import Reading
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Progress
-from results import queries, rules
+from results import queries, rules, summaries
 from results.facts import (
     SUMMARY,
+    Change,
     Conflict,
     DeliveredValue,
     DepartmentResult,
+    Entered,
     Entry,
     EntryConflict,
     RecordReopened,
     RecordState,
     RecordVerified,
     ResultStored,
+    UnseenValues,
     VersionKind,
 )
 from results.models import Record, Value, Version
@@ -50,7 +55,7 @@ class Desk:
     @property
     def draft(self) -> str:
         """What the system would write as summary of the present readings."""
-        return rules.draft_summary(self.name, self.sheet, self.readings).text
+        return summaries.draft_summary(self.name, self.sheet, self.readings).text
 
     def result(self) -> DepartmentResult:
         """The record as other rooms see it, after the change."""
@@ -82,40 +87,76 @@ def enter(db: Session, visit_id: UUID, department: str, entry: Entry) -> Departm
     Raises BadInput with every wrong item, EntryConflict where two people changed the same item. Without any change
     there is no new version.
     """
+    return take_in(db, visit_id, department, entry).result
+
+
+def take_in(db: Session, visit_id: UUID, department: str, entry: Entry) -> Entered:
+    """As `enter`; says too which values of somebody else came in with it."""
     require_department(db, "results.enter", department)
     desk = sit_down(db, visit_id, department)
-    _enter(db, desk, entry)
-    return desk.result()
+    merged = _enter(db, desk, entry)
+    return Entered(desk.result(), merged, _actors_since(db, desk.record, entry.base_version) if merged else "")
 
 
-def _enter(db: Session, desk: Desk, entry: Entry) -> None:
+def _enter(db: Session, desk: Desk, entry: Entry, *, is_signing: bool = False) -> tuple[Change, ...]:
     rules.require_open_for_entry(desk.found.state, RecordState(desk.record.state))
     problems = rules.entry_problems(desk.sheet, entry.values)
     if not 0 <= entry.base_version <= desk.record.version:
         problems.append(("base_version", "页面所依据的版本不存在,请刷新页面后重试"))
     if problems:
         raise BadInput(problems)
-    summary = rules.require_text(entry.summary, rules.LONGEST_SUMMARY, "科室小结", SUMMARY) if entry.summary else None
-    before = desk.draft
+    summary = None
+    if entry.summary is not None:
+        summary = rules.require_text(entry.summary, rules.LONGEST_SUMMARY, "科室小结", SUMMARY)
+    before, shown_draft = desk.draft, entry.shown_draft.strip()
     subject = desk.found.subject()
     theirs = {code: rules.as_written(reading) for code, reading in desk.readings.items()}
-    mine = rules.handed_in(desk.sheet, entry.values, subject)
     is_stale = entry.base_version != desk.record.version
     base, base_summary = queries.texts_at(db, desk.record, entry.base_version) if is_stale else (theirs, desk.record.summary)
+    mine = rules.as_was_written(desk.sheet.items, rules.handed_in(desk.sheet, entry.values, subject), base, theirs)
     merged = rules.merge(base, theirs, mine)
     conflicts = [rules.conflict_of(desk.sheet, each) for each in merged.conflicts]
     if is_stale and summary is not None:
         seen = rules.judged(desk.sheet, {**base, **mine}, subject, desk.readings)
-        drafts = (base_summary, before, rules.draft_summary(desk.name, desk.sheet, seen).text)
-        summary = None if summary in drafts else summary
-        if summary is not None and desk.record.summary not in (*drafts, summary):
+        drafts = ("", before, shown_draft, summaries.draft_summary(desk.name, desk.sheet, seen).text)
+        if summary == base_summary or summary in drafts:
+            # Left alone; but where only our own words stood, the draft was taken on purpose.
+            summary = "" if summary != base_summary and desk.record.summary == base_summary else None
+        elif desk.record.summary not in (*drafts, base_summary, summary):
             conflicts.append(Conflict(SUMMARY, "科室小结", (base_summary,), (desk.record.summary,), (summary,)))
     if conflicts:
         raise EntryConflict(tuple(conflicts), merged.changed, desk.record.version, _last_actor(db, desk.record))
     readings = rules.judged(desk.sheet, {**theirs, **merged.changed}, subject, desk.readings)
-    drafted = rules.draft_summary(desk.name, desk.sheet, readings).text
-    new_summary = rules.next_summary(desk.record.summary, before, drafted, summary)
+    drafted = summaries.draft_summary(desk.name, desk.sheet, readings).text
+    new_summary = summaries.next_summary(desk.record.summary, before, drafted, summary, shown_draft)
+    unseen = _unseen(desk, base, base_summary, theirs, mine, before, new_summary) if is_stale else ()
+    if unseen and is_signing:
+        raise UnseenValues(unseen, _actors_since(db, desk.record, entry.base_version))
     _store(db, desk, readings, new_summary, VersionKind.ENTERED, base=entry.base_version)
+    return unseen
+
+
+def _unseen(
+    desk: Desk, base: Mapping[str, rules.Texts], base_summary: str, theirs: Mapping[str, rules.Texts],
+    mine: Mapping[str, rules.Texts], draft: str, summary: str,
+) -> tuple[Change, ...]:  # fmt: skip
+    """What holds after the entry though the screen did not show it. A formula and a draft follow from the values."""
+    items = desk.sheet.items
+    taken = [
+        code for code in rules.taken_over(base, theirs, mine)
+        if code not in items or items[code].value_type is not ValueType.CALCULATED
+    ]  # fmt: skip
+    was, now = ({code: side.get(code, ()) for code in taken} for side in (base, theirs))
+    if summary == desk.record.summary and summary not in ("", draft, base_summary):
+        was[SUMMARY], now[SUMMARY] = rules.as_texts(base_summary), (summary,)
+    return rules.changes(items, was, now)
+
+
+def _actors_since(db: Session, record: queries.RecordRow, number: int) -> str:
+    """Who else stored versions after that number; ourselves when it was nobody else, in another window."""
+    listed = select(Version.actor).where(Version.record_id == record.id, Version.number > number).order_by(Version.number)
+    names = list(dict.fromkeys(db.scalars(listed)))
+    return "、".join([name for name in names if name != actor_of(db).name] or names)
 
 
 def _last_actor(db: Session, record: queries.RecordRow) -> str:
@@ -228,11 +269,12 @@ def verify(db: Session, visit_id: UUID, department: str, seen_version: int) -> D
 
 
 def finish(db: Session, visit_id: UUID, department: str, entry: Entry) -> DepartmentResult:
-    """Stores what was typed and signs it, in one act."""
+    """Stores what was typed and signs it, in one act. Raises UnseenValues where a signature would also stand under values of
+    somebody else that the screen did not show (T10); nothing is stored then."""
     require_department(db, "results.enter", department)
     require_department(db, "results.verify", department)
     desk = sit_down(db, visit_id, department)
-    _enter(db, desk, entry)
+    _enter(db, desk, entry, is_signing=True)
     _verify(db, desk)
     return desk.result()
 
@@ -243,7 +285,7 @@ def _verify(db: Session, desk: Desk, signed_by: str = "") -> None:
     record, actor = desk.record, actor_of(db)
     record.state = rules.RECORD.move(record.state, "verify", "审核")
     record.summary = record.summary or desk.draft
-    rules.require_honest_summary(desk.name, record.summary, desk.readings)
+    summaries.require_honest_summary(desk.name, record.summary, desk.sheet.items, desk.readings)
     record.doctor_id, record.doctor = (None, signed_by) if signed_by else (actor.staff_id, actor.name)
     record.verified_at = house_of(db).clock.now()
     version_id = house_of(db).ids.new()
@@ -326,12 +368,15 @@ def receive(
         readings[each.item] = knowledge.judge(item, each.raw, each.unit, subject, each.lab_range)
     readings = {code: reading for code, reading in readings.items() if rules.has_value(reading)}
     readings = rules.with_computed(desk.sheet, readings, subject)
-    drafted = rules.draft_summary(desk.name, desk.sheet, readings).text
-    summary = rules.next_summary(desk.record.summary, desk.draft, drafted, None)
+    drafted = summaries.draft_summary(desk.name, desk.sheet, readings).text
+    summary = summaries.next_summary(desk.record.summary, desk.draft, drafted, None)
+    is_signed = desk.record.state in (RecordState.VERIFIED, RecordState.LOCKED)
+    if (is_signed or signed_by) and summaries.summary_problem(desk.name, summary, desk.sheet.items, readings):
+        # Nobody stands at a screen to put the words right, and they must not contradict the values under a signature.
+        summary = drafted
     own_range = frozenset(each.item for each in delivered if each.lab_range is not None)
     kept_reason = rules.plain(reason)[: rules.LONGEST_REASON]
     _store(db, desk, readings, summary, VersionKind.IMPORTED, base=desk.record.version, delivered=own_range, reason=kept_reason)
-    is_signed = desk.record.state in (RecordState.VERIFIED, RecordState.LOCKED)
     if is_signed:
         _confirm_whole_lines(db, visit_id, department)
     if signed_by and not is_signed and readings and not rules.missing_items(desk.sheet, readings):
@@ -345,35 +390,3 @@ def _confirm_whole_lines(db: Session, visit_id: UUID, department: str) -> None:
     whole = [line.id for line in orders.lines_of_department(db, visit_id, department) if line.state == LineState.RESULTED]
     if whole:
         orders.progress(db, visit_id, whole, Progress.CONFIRMED)
-
-
-# --- the chief's lock ------------------------------------------------------------------------------------------------
-
-
-def lock(db: Session, visit_id: UUID) -> None:
-    """The chief review takes over: signed records can no longer be taken back by their department."""
-    _move_all(db, visit_id, "lock", RecordState.VERIFIED)
-
-
-def unlock(db: Session, visit_id: UUID) -> None:
-    """The chief review was undone: the departments may take their signatures back again."""
-    _move_all(db, visit_id, "unlock", RecordState.LOCKED)
-
-
-def _move_all(db: Session, visit_id: UUID, action: str, only: RecordState) -> None:
-    visits.lock(db, visit_id)
-    for record in queries.load(db, visit_id).records.values():
-        if record.state == only:
-            record.state = rules.RECORD.move(record.state, action)
-            _save_record(db, record)
-
-
-def open_empty(db: Session, visit_id: UUID, site: str, departments: Iterable[str]) -> None:
-    """Opens the empty records of departments."""
-    rows = [
-        {"id": house_of(db).ids.new(), "visit_id": visit_id, "site": site, "department": department,
-         "state": RecordState.OPEN.value, "version": 0, "version_id": None, "values_id": None, "summary": "", "doctor_id": None,
-         "doctor": "", "verified_at": None, "ver": 1}
-        for department in departments
-    ]  # fmt: skip
-    insert_rows(db, Record, rows)

@@ -34,12 +34,14 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What a doctor hands in for one department: the version the screen showed, values by item, the summary.
 
     `values` may name a part of the items: the others keep what they have. An empty text clears a value. A summary of None
-    lets the system draft it.
+    is left as it is; an empty one, or one that equals `shown_draft`, the draft that the screen showed, is drafted anew from
+    what is saved.
     """
 
     base_version: int
     values: dict[str, str | list[str]] = {}
     summary: str | None = None
+    shown_draft: str = ""
 
 
 class DepartmentResult(msgspec.Struct, frozen=True):
@@ -154,6 +156,33 @@ class EntryConflict(Stale):
         self.changed = changed
         self.version = version
         self.by = by
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """What an entry made of a record; `merged` are values of somebody else (`by`) that the screen of the entry did not show."""
+
+    result: DepartmentResult
+    merged: tuple[Change, ...] = ()
+    by: str = ""
+
+
+class UnseenValues(Stale):
+    """A doctor wants to sign, but somebody else changed values that the screen did not show. Nothing was stored yet.
+
+    Enter the same values without signing, show the record, and let the doctor sign what is there then.
+    """
+
+    def __init__(self, merged: tuple[Change, ...], by: str) -> None:
+        told = "、".join(told_change(each) for each in merged[:6])
+        super().__init__(f"您打开页面后,{by or '他人'}修改了 {told},尚未审核", "请核对后再审核")
+        self.code = "results.unseen_values"
+        self.merged = merged
+        self.by = by
+
+
+def told_change(change: Change) -> str:
+    """A change in few words: the name and what holds now."""
+    return f"{change.name} {change.after or '(已清空)'}"
 
 
 class RecordVersion(msgspec.Struct, frozen=True):

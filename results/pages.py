@@ -13,7 +13,7 @@ from litestar.params import Body, FromPath, FromQuery, QueryParameter
 
 from exam.kit import audit, web
 from exam.kit.clock import day_of
-from exam.kit.errors import NotFound
+from exam.kit.errors import NotFound, Refused
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.kit.pinyin import initials
@@ -25,11 +25,16 @@ from results.facts import (
     WORK_FILTER_NAMES,
     Entry,
     EntryConflict,
+    UnseenValues,
     WorkFilter,
+    told_change,
 )
 
 AnyRequest = Request[Any, Any, Any]
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
+
+SHOWN_DRAFT = "shown_draft"
+"""The field with the draft that stood on the screen when the form was sent."""
 
 REMEMBERED = "results_department"
 """The cookie with the department that this browser showed last."""
@@ -62,7 +67,7 @@ def _values(data: dict[str, Any]) -> dict[str, str | list[str]]:
     """The typed values by item code: everything in the form but its own small-letter fields."""
     found: dict[str, str | list[str]] = {}
     for name, raw in data.items():
-        if name in (SUMMARY, "base_version") or name.startswith("pick."):
+        if name in (SUMMARY, SHOWN_DRAFT, "base_version") or name.startswith("pick."):
             continue
         texts = rules.as_texts([str(each) for each in raw] if isinstance(raw, list) else str(raw))
         found[name] = list(texts) if len(texts) > 1 else texts[0] if texts else ""
@@ -74,8 +79,9 @@ def _entry(data: dict[str, Any]) -> Entry:
     base = read_form({"base_version": data.get("base_version", "")}, Base, {"base_version": "页面版本"}).base_version
     theirs = {name.removeprefix("pick.") for name, pick in data.items() if name.startswith("pick.") and pick == "theirs"}
     values = {name: value for name, value in _values(data).items() if name not in theirs}
-    summary = None if SUMMARY in theirs else str(data.get(SUMMARY, "")).replace("\r\n", "\n") or None
-    return Entry(base_version=base, values=values, summary=summary)
+    summary, draft = (str(data.get(name, "")).replace("\r\n", "\n") for name in (SUMMARY, SHOWN_DRAFT))
+    is_left = SUMMARY in theirs or SUMMARY not in data
+    return Entry(base_version=base, values=values, summary=None if is_left else summary, shown_draft=draft)
 
 
 # --- choosing and waiting --------------------------------------------------------------------------------------------
@@ -120,8 +126,14 @@ def show_work_list(
 def find_person(request: AnyRequest, db: web.Db, department: FromPath[str], number: FromQuery[str] = "") -> web.Page:
     """A scanned visit number or tube barcode jumps to the entry screen."""
     service.require_department(db, "results.work_list", department)
-    visit = visits.card(db, visits.find_id(db, number))
-    return web.back_to(db, f"/results/{department}/{visit.visit_no}")
+    try:
+        visit_id = visits.find_id(db, number)
+        service.department_result(db, visit_id, department)
+    except Refused as refused:
+        # Beside the field, so that the list stays and the next scan may follow at once.
+        refused.field = "number"
+        raise
+    return web.back_to(db, f"/results/{department}/{visits.card(db, visit_id).visit_no}")
 
 
 @web.get("/results/visit/{visit_no:str}", may="results.read")
@@ -144,14 +156,14 @@ def show_entry(request: AnyRequest, db: web.Db, department: FromPath[str], visit
     service.require_department(db, "results.work_list", department)
     view = screen.entry_screen(db, visits.find_id(db, visit_no), department)
     audit.read(db, "results.read_record", f"visit:{view.card.visit_no}", department)
-    return web.page(db, "results/entry.html", view=view, kinds=VERSION_KIND_NAMES)
+    return web.page(db, "results/entry.html", view=view, kinds=VERSION_KIND_NAMES, unseen=None)
 
 
-def _record(db: web.Db, department: str, visit_no: str, toast: str) -> web.Page:
+def _record(db: web.Db, department: str, visit_no: str, toast: str, unseen: UnseenValues | None = None) -> web.Page:
     db.flush()
     view = screen.entry_screen(db, visits.find_id(db, visit_no), department)
-    headers = {"HX-Trigger": json.dumps({"toast": toast})}
-    return web.page(db, "results/_record.html", view=view, kinds=VERSION_KIND_NAMES, headers=headers)
+    headers = {"HX-Trigger": json.dumps({"toast": {"text": toast, "tone": "amber" if unseen else "green"}})}
+    return web.page(db, "results/_record.html", view=view, kinds=VERSION_KIND_NAMES, unseen=unseen, headers=headers)
 
 
 @web.post("/results/{department:str}/{visit_no:str}/check", may="results.enter", write=False)
@@ -167,20 +179,24 @@ def save(request: AnyRequest, db: web.Db, department: FromPath[str], visit_no: F
     """Stores what was typed; shows both values where somebody else changed the same item."""
     entry = _entry(data)
     try:
-        service.enter(db, visits.find_id(db, visit_no), department, entry)
+        entered = service.take_in(db, visits.find_id(db, visit_no), department, entry)
     except EntryConflict as conflict:
         return _conflict(db, department, visit_no, entry, conflict)
-    return _record(db, department, visit_no, "已保存")
+    came_in = "、".join(told_change(each) for each in entered.merged)
+    return _record(db, department, visit_no, f"已保存;并入 {entered.by} 修改的 {came_in}" if came_in else "已保存")
 
 
 @web.post("/results/{department:str}/{visit_no:str}/verify", may="results.verify")
 def verify(request: AnyRequest, db: web.Db, department: FromPath[str], visit_no: FromPath[str], data: FormData) -> web.Page:
-    """Stores and signs, and calls the next person."""
-    entry = _entry(data)
+    """Stores and signs, and calls the next person. Where somebody else's values came in, it stores and shows them unsigned."""
+    entry, visit_id = _entry(data), visits.find_id(db, visit_no)
     try:
-        service.finish(db, visits.find_id(db, visit_no), department, entry)
+        service.finish(db, visit_id, department, entry)
     except EntryConflict as conflict:
         return _conflict(db, department, visit_no, entry, conflict)
+    except UnseenValues as unseen:
+        service.enter(db, visit_id, department, entry)
+        return _record(db, department, visit_no, "已保存,尚未审核", unseen)
     following = service.next_visit_no(db, department, _today(db), visit_no)
     toast = "已审核" if following else "已审核,本科室暂无候检人员"
     return web.back_to(db, f"/results/{department}/{following}" if following else f"/results/{department}", toast=toast)
@@ -191,7 +207,7 @@ def _conflict(db: web.Db, department: str, visit_no: str, entry: Entry, conflict
     headers = {"HX-Retarget": "#conflict", "HX-Reswap": "innerHTML"}
     return web.page(
         db, "results/_conflict.html", status=409, headers=headers, conflict=conflict, department=department, visit_no=visit_no,
-        summary=entry.summary or "",
+        entry=entry,
     )  # fmt: skip
 
 

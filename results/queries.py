@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,16 +13,19 @@ import msgspec
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from exam.catalog import service as catalog
 from exam.catalog.facts import Catalogue, Item
 from exam.kit.errors import NotFound
 from exam.kit.house import actor_of
 from exam.kit.prepared import PreparedStatement
+from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Case, Flag, Reading, Subject
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, OrderLine, VisitState
 from exam.visits.models import Visit, VisitBoard
+from exam.visits.spans import Span
 from results import rules
 from results.facts import (
     SUMMARY,
@@ -270,6 +273,24 @@ def _earlier_of(db: Session, visit: Any, catalogue: Catalogue, department: str |
         reading = to_reading(row, catalogue.items.get(row.item_code))
         found.setdefault(row.item_code, []).append(EarlierValue(row.visit_id, row.visit_no, row.exam_on.isoformat(), reading))
     return {item: tuple(values) for item, values in found.items()}
+
+
+def present_findings(db: Session, span: Span, items: Collection[str]) -> dict[UUID, dict[str, tuple[str, str]]]:
+    """What the present values of some items say, for the visits of a span: by item its name and its finding in words, as
+    suggestions quote it; one statement, and one for each catalogue."""
+    listed = (
+        select(*_VALUES, Visit.catalog_revision, Visit.catalog_on, Visit.exam_on)
+        .join(Record, Record.values_id == _VALUES.version_id)
+        .join(Visit, Visit.id == Record.visit_id)
+        .where(span.holds(Record.visit_id), _VALUES.item_code.in_(items))
+        .execution_options(yield_per=1000)
+    )
+    found: dict[UUID, dict[str, tuple[str, str]]] = {}
+    for row in db.execute(listed):
+        known = catalog.catalogue_at(db, row.catalog_revision, row.catalog_on or row.exam_on).items
+        reading = to_reading(row, known.get(row.item_code))
+        found.setdefault(row.visit_id, {})[row.item_code] = (reading.name, knowledge.finding_text(reading))
+    return found
 
 
 def texts_at(db: Session, record: RecordRow, number: int) -> tuple[dict[str, rules.Texts], str]:

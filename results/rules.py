@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from uuid import UUID
 
 import msgspec
@@ -13,7 +15,7 @@ from exam.catalog.facts import Catalogue, Item, ValueType
 from exam.kit.errors import Refused
 from exam.kit.states import StateTable
 from exam.knowledge import rules as knowledge
-from exam.knowledge.facts import DepartmentSummary, Flag, Reading, Subject
+from exam.knowledge.facts import Flag, Reading, Subject
 from exam.visits.facts import VISIT_STATE_NAMES, LineState, OrderLine, VisitState
 from results.facts import RECORD_STATE_NAMES, SUMMARY, Change, Conflict, RecordState
 
@@ -243,6 +245,35 @@ def merge(base: Mapping[str, Texts], theirs: Mapping[str, Texts], mine: Mapping[
     return Merged(changed, tuple(conflicts))
 
 
+def taken_over(base: Mapping[str, Texts], theirs: Mapping[str, Texts], mine: Mapping[str, Texts]) -> tuple[str, ...]:
+    """Items that hold somebody else's value after a merge without conflicts: what we handed in, or saw, is another one."""
+    return tuple(
+        item for item in {**base, **theirs}
+        if theirs.get(item, ()) != base.get(item, ()) and mine.get(item, base.get(item, ())) != theirs.get(item, ())
+    )  # fmt: skip
+
+
+def as_was_written(items: Mapping[str, Item], mine: Mapping[str, Texts], *stored: Mapping[str, Texts]) -> dict[str, Texts]:
+    """An entry in which a number that comes back as the screen showed it (`shown_text`) is what was written down: no change."""
+    found = dict(mine)
+    for code, own in mine.items():
+        for texts in stored:
+            written = texts.get(code, ())
+            if len(written) == 1 and own == (shown_text(items[code], written[0]),):
+                found[code] = written
+    return found
+
+
+def shown_text(item: Item, text: str) -> str:
+    """A written number with the item's decimals, as the summary and the report print it; any other text as it is."""
+    if item.choices or item.value_type is not ValueType.NUMBER or not _PLAIN_NUMBER.fullmatch(text):
+        return text
+    return knowledge.number_text(Decimal(text), item.decimals)
+
+
+_PLAIN_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+
+
 def conflict_of(sheet: Sheet, found: tuple[str, Texts, Texts, Texts]) -> Conflict:
     """A conflict with the item's name."""
     item, base, theirs, mine = found
@@ -297,30 +328,6 @@ def history_of(readings: Mapping[str, Reading]) -> frozenset[str]:
 
 
 HISTORY_ITEM = "MED_HIS"
-
-
-def draft_summary(department_name: str, sheet: Sheet, readings: Mapping[str, Reading]) -> DepartmentSummary:
-    """The drafted summary of a department (domain.md §4.3)."""
-    return knowledge.summarize(department_name, readings.values(), bool(readings) and not missing_items(sheet, readings))
-
-
-def next_summary(stored: str, stored_draft: str, new_draft: str, handed_in: str | None) -> str:
-    """The summary after an entry: what the doctor wrote stays; what the system had drafted is drafted anew.
-
-    `handed_in` None or equal to the stored text means that the doctor left the field alone.
-    """
-    if handed_in is None or handed_in == stored:
-        return new_draft if stored in ("", stored_draft) else stored
-    return new_draft if handed_in == stored_draft else handed_in
-
-
-def require_honest_summary(department_name: str, summary: str, readings: Mapping[str, Reading]) -> None:
-    """Refuses “未见明显异常” as the whole summary while a value is flagged (decision 22)."""
-    nothing = {knowledge.NOTHING_ABNORMAL, f"{department_name}{knowledge.NOTHING_ABNORMAL}"}
-    flagged = [each.name for each in readings.values() if each.flag in knowledge.OUTSTANDING]
-    if summary.strip().rstrip("。.;") in nothing and flagged:
-        text = f"小结写“{knowledge.NOTHING_ABNORMAL}”,但{'、'.join(flagged[:5])}有异常"
-        raise Refused("results.summary_contradicts", text, "请采用系统生成的小结,或写明异常", SUMMARY)
 
 
 def changes(sheet_items: Mapping[str, Item], before: Mapping[str, Texts], after: Mapping[str, Texts]) -> tuple[Change, ...]:

@@ -17,7 +17,7 @@ from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Flag, Reading, Subject
 from exam.visits import service as visits
 from exam.visits.facts import LineState, OrderLine, VisitCard
-from results import queries, rules
+from results import queries, rules, summaries
 from results.facts import DepartmentResult, EarlierValue, RecordState, RecordVersion
 from results.models import Record, Version
 
@@ -152,7 +152,7 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
         is_dense=_is_dense(fields.values()),
         missing_names=tuple(fields[code].name for code in result.missing if code in fields),
         abnormal=_abnormal(field.mark for field in fields.values()),
-        draft=rules.draft_summary(result.department_name, sheet, readings).text,
+        draft=summaries.draft_summary(result.department_name, sheet, readings).text,
         history_days=days,
         history=tuple(
             _history_row(item, readings.get(code), earlier[code], days, found.visit.exam_on.isoformat())
@@ -280,7 +280,7 @@ def _field(item: Item, reading: Reading | None, subject: Subject, sheet: rules.S
         choices=tuple(choice.text for choice in item.choices),
         abnormal=tuple(choice.text for choice in item.choices if choice.abnormal),
         normal=rules.normal_value(item),
-        value="" if item.value_type is ValueType.MULTI else ";".join(written),
+        value="" if item.value_type is ValueType.MULTI else ";".join(rules.shown_text(item, text) for text in written),
         picked=written if item.value_type is ValueType.MULTI else (),
         mark=_mark(item, reading),
         is_required=item.code in sheet.required,
@@ -323,12 +323,13 @@ def live(db: Session, visit_id: UUID, department: str, values: Mapping[str, str 
     problems = dict(rules.entry_problems(sheet, values))
     good = {code: raw for code, raw in values.items() if code not in problems}
     texts = {code: rules.as_written(reading) for code, reading in kept.items() if code not in problems}
-    readings = rules.judged(sheet, {**texts, **rules.handed_in(sheet, good, subject)}, subject, kept)
+    typed = rules.as_was_written(sheet.items, rules.handed_in(sheet, good, subject), texts)
+    readings = rules.judged(sheet, {**texts, **typed}, subject, kept)
     marks = tuple(
         Mark(code, text=problems[code], is_problem=True) if code in problems else _mark(item, readings.get(code))
         for code, item in sheet.items.items()
     )
-    draft = rules.draft_summary(found.department_name(department), sheet, readings).text
+    draft = summaries.draft_summary(found.department_name(department), sheet, readings).text
     missing = tuple(sheet.items[code].name for code in rules.missing_items(sheet, readings))
     return Live(marks, draft, missing, _abnormal(marks))
 

@@ -14,23 +14,23 @@ from exam.visits.models import LineBoard, VisitBoard
 from results.entry import (
     enter,
     finish,
-    lock,
-    open_empty,
     receive,
     reopen,
     reopen_for_new_lines,
     require_department,
     return_for_correction,
-    unlock,
+    take_in,
     verify,
 )
 from results.facts import RecordState
+from results.locks import lock, open_empty, unlock
 from results.models import Record
 from results.queries import (
     case_of,
     department_result,
     department_results,
     earlier_values,
+    present_findings,
     readings,
     versions,
 )
@@ -52,11 +52,13 @@ __all__ = [
     "on_milestone_reached",
     "on_order_changed",
     "open_records",
+    "present_findings",
     "readings",
     "receive",
     "reopen",
     "require_department",
     "return_for_correction",
+    "take_in",
     "unlock",
     "verify",
     "versions",

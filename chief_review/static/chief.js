@@ -130,6 +130,24 @@ document.addEventListener("htmx:afterSettle", () => {
   if (name) lines()[place]?.querySelector(`[name="${name}"]`)?.focus({ preventScroll: true });
 });
 
+// Every line has a field called `text`: a problem names its line too, as in `text.19`. The focus goes to that line alone, so that
+// what is typed on never lands in another conclusion.
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "refusal") return;
+  document.getElementById("toast")?.replaceChildren();
+  let first = null;
+  event.detail.target.querySelectorAll("[data-field]").forEach((problem) => {
+    const [, name, number] = /^(\w+)\.(\d+)$/.exec(problem.dataset.field) || [];
+    const field = name && lines()[Number(number) - 1]?.querySelector(`[name="${name}"]`);
+    if (!field) return;
+    field.setAttribute("aria-invalid", "true");
+    const place = document.getElementById(`${field.id}-problem`);
+    if (place) place.textContent = problem.textContent;
+    first ||= field;
+  });
+  first?.focus();
+});
+
 document.addEventListener("reviewSaved", () => {
   document.getElementById("toast")?.replaceChildren();
   window.exam.toast("已保存");

@@ -3,7 +3,9 @@
 //   button data-fill-normal                 fills every empty field of its form with its data-normal; numbers stay empty
 //   fieldset data-multi-choice="CODE"        data-multi-search picks by number or by a part of the text; Enter on empty goes on
 //   #live                                    sent by the event "check" a moment after typing; its answer carries the marks
-//   textarea[data-draft]                     follows the drafted summary until the doctor changes it
+//   textarea[data-draft]                     follows the drafted summary until the doctor changes it; #shown-draft tells the server
+//                                            which draft it was, so that one nobody touched is drafted anew from what is saved
+//   [data-unseen="CODE CODE"]                values of somebody else that a signature was refused for: the first takes the focus
 "use strict";
 
 const CHECK_MILLISECONDS = 300;
@@ -192,6 +194,7 @@ function takeJudgement(live) {
   if (draft === undefined || !summary) return;
   if (summary.value.trim() === "" || summary.value === summary.dataset.draft) summary.value = draft;
   summary.dataset.draft = draft;
+  document.getElementById("shown-draft").value = draft;
 }
 
 document.addEventListener("click", (event) => {
@@ -206,9 +209,17 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target.id === "live") takeJudgement(event.detail.target);
+  // “Saved” from the time before must not stand beside “refused”.
+  if (event.detail.target.id === "refusal") document.getElementById("toast")?.replaceChildren();
 });
 
 // After settling htmx knows the new form; a key pressed sooner would send it the browser's own way.
 document.addEventListener("htmx:afterSettle", () => {
   document.querySelector("dialog:not([open]) [data-show-dialog]")?.closest("dialog").showModal();
+  const unseen = document.getElementById("unseen");
+  if (!unseen || unseen.dataset.isRead !== undefined) return;
+  unseen.dataset.isRead = "";
+  const fields = unseen.dataset.unseen.split(" ").map((item) => document.querySelector(`#entry [name="${CSS.escape(item)}"]:not([type="hidden"])`));
+  fields.forEach((field) => field?.closest("tr")?.classList.add("is-unseen"));
+  (fields.find(Boolean) || unseen).focus();
 });

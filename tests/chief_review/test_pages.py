@@ -184,6 +184,32 @@ def test_a_broken_form_is_refused_in_words(house: House, desk: Desks, form: dict
     assert answer.status_code in (409, 422) and "refusal" in answer.text
 
 
+def test_an_empty_form_is_refused_with_the_chinese_name_of_the_field(house: House, desk: Desks) -> None:
+    visit_no = number_of(house, started(house))
+    answer = saved(desk("he"), visit_no, {})
+    assert answer.status_code == 422 and "页面版本:不能为空" in answer.text and "base_version:" not in answer.text
+
+
+def test_an_outdated_line_is_kept_with_the_reason_beside_it(house: House, desk: Desks) -> None:
+    visit_id = started(house)
+    visit_no, he = number_of(house, visit_id), desk("he")
+    form = lines_in(he.get(f"/chief/{visit_no}").text)
+    form["advice"][0] = "控制饮食"
+    key = form["key"][0]
+    saved(he, visit_no, {**form, "base_version": "1"})
+    he.htmx(f"/chief/{visit_no}/return", {"department": "LAB", "reason": "血糖请复核"})
+    enter(house, visit_id, "LAB", {"GLU": "5.20"})
+    he.htmx(f"/chief/{visit_no}/start", {})
+    page = he.get(f"/chief/{visit_no}").text
+    assert "依据已变化" in page and f'value="keep:{key}"' in page
+    version = re.findall(r'name="base_version" value="(\d+)"', page)[0]
+    sent = {**lines_in(page), "base_version": version, "act": f"keep:{key}", "reason_key": key}
+    refused = saved(he, visit_no, {**sent, "reason": ""})
+    assert refused.status_code == 409 and 'data-field="reason.1"' in refused.text
+    page = saved(he, visit_no, {**sent, "reason": "近期确诊"}).text
+    assert "医师保留" in page and "原因:近期确诊" in page and "keep:" not in page
+
+
 def test_a_closed_signing_window_asks_for_the_code_first(house: House, desk: Desks) -> None:
     visit_no = number_of(house, started(house))
     he = desk("he")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from uuid import UUID
 
+import msgspec
 import pytest
 
 from chief_review import service as reviews
@@ -373,6 +375,58 @@ def test_a_correction_after_the_final_review_is_kept_and_asks_for_a_re_review(ho
     with house.unit(acting("he"), write=False) as db:
         assert [row.card.id for row in reviews.queue(db, QueueFilters(tab=QueueTab.REREVIEW)).rows] == [visit_id]
     assert breaches(house) == []
+
+
+# --- lines whose findings are gone ---------------------------------------------------------------------------------
+
+
+def corrected(house: House, acting: Acting) -> UUID:
+    """A review with a reworded line about a glucose that the department corrected to a normal one afterwards."""
+    visit_id = started(house)
+    review = shown(house, visit_id)
+    with house.unit(acting("he")) as db:
+        lines = [msgspec.structs.replace(line, advice="控制饮食") if line.key == "D13" else line for line in lines_of(review)]
+        reviews.save(db, visit_id, 1, lines, False)
+        reviews.return_to_department(db, visit_id, "LAB", "血糖请复核")
+    enter(house, visit_id, "LAB", {"GLU": "5.20"})
+    with house.unit(acting("he")) as db:
+        reviews.start(db, visit_id)
+    return visit_id
+
+
+def test_a_line_whose_finding_is_gone_is_not_signed_before_it_is_kept_or_deleted(house: House, acting: Acting) -> None:
+    visit_id = corrected(house, acting)
+    with pytest.raises(Refused, match="outdated") as refused, house.unit(signer(house, "he")) as db:
+        reviews.sign_first(db, visit_id, reviews.review(db, visit_id).digest)
+    assert "依据已变化" in refused.value.text and "删除" in refused.value.hint
+    review = shown(house, visit_id)
+    with pytest.raises(Refused, match="reason_missing"), house.unit(acting("he")) as db:
+        reviews.save(db, visit_id, review.version, lines_of(review), False, act="keep:D13")
+    with house.unit(acting("he")) as db:
+        kept = reviews.save(db, visit_id, review.version, lines_of(review), False, act="keep:D13", reason="近期确诊糖尿病")
+        assert reviews.screen(db, visit_id).outdated == frozenset()
+    line = next(line for line in kept.lines if line.key == "D13")
+    assert line.kept is not None and line.kept.by == "何志远"
+    assert any("近期确诊糖尿病" in text and "2026-11-21" in text for why in line.because for text in why.evidence)
+    finalized(house, visit_id)
+    assert breaches(house) == []
+
+
+def test_a_line_whose_finding_is_gone_gives_way_to_the_suggestions(house: House, acting: Acting) -> None:
+    visit_id = corrected(house, acting)
+    review = shown(house, visit_id)
+    with house.unit(acting("he")) as db:
+        renewed = reviews.save(db, visit_id, review.version, lines_of(review), False, act="renew:D13")
+    assert "D13" not in {line.key for line in renewed.lines}
+    finalized(house, visit_id)
+    assert breaches(house) == []
+
+
+def test_the_second_signer_hears_first_that_the_content_changed(house: House) -> None:
+    visit_id = first_signed(house)
+    with pytest.raises(Refused, match="digest_changed") as refused, house.unit(signer(house, "he")) as db:
+        reviews.sign_final(db, visit_id, "0" * 64)
+    assert refused.value.text.startswith("内容已变化")
 
 
 # --- the queue -------------------------------------------------------------------------------------------------------

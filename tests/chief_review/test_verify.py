@@ -59,6 +59,18 @@ def test_a_flagged_value_without_a_line_in_a_final_review_is_found(house: House)
     assert not [name for name, _ in breaches(house) if "decision 22" in name]
 
 
+def test_a_final_line_that_rests_on_a_corrected_value_is_found(house: House) -> None:
+    visit_id = finalized(house)
+    with house.unit(None) as db:
+        told = db.execute(select(ReviewVersion.__table__).order_by(ReviewVersion.number.desc())).mappings().first()
+        assert told is not None and "空腹血糖 7.40 mmol/L" in told["lines"]
+        lines = told["lines"].replace("空腹血糖 7.40 mmol/L", "空腹血糖 9.90 mmol/L")
+        insert_rows(db, ReviewVersion, [{**told, "id": house.ids.new(), "number": told["number"] + 1, "parent": told["id"], "lines": lines}])
+        db.execute(text("update chief_review_review set version = version + 1"))
+    found = next(found for name, found in breaches(house) if "S6 final lines" in name)
+    assert len(found) == 1 and str(visit_id) in found[0] and "9.90" in found[0]
+
+
 def test_the_checks_read_many_visits_with_the_statements_of_one_and_find_the_same_in_any_span(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from exam.visits import service as visits
 from results import service
 from tests.conftest import actor_named
 from tests.fixtures import houses, server
-from tests.results.cases import arrive, enter
+from tests.results.cases import GENERAL, arrive, enter
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=15_000)
@@ -156,6 +156,56 @@ def test_a_number_out_of_range_turns_red_and_a_formula_follows_while_typing(
     page.keyboard.press("Control+S")
     expect(page.locator("#refusal")).to_contain_text("无法识别")
     expect(page.locator("#HT")).to_have_value("170")
+
+
+def test_a_value_signed_in_the_moment_it_was_typed_is_in_the_summary(
+    screen: Callable[[str, str], Page], sqlite_house: House, visit: tuple[UUID, str]
+) -> None:
+    page = screen("wu", f"/results/GEN/{visit[1]}")
+    for item, text in {**GENERAL, "SBP": "150"}.items():
+        page.locator(f"#{item}").fill(str(text))
+    expect(page.locator("#summary")).to_have_value("收缩压 150 mmHg ↑")
+    page.locator("#SPO2").fill("88")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/results/GEN")
+    with sqlite_house.unit(actor_named(sqlite_house, "wu"), write=False) as db:
+        found = service.department_result(db, visit[0], "GEN")
+    assert found.state == "verified"
+    assert "收缩压 150 mmHg ↑" in found.summary and "88" in found.summary
+
+
+def test_what_is_wrong_with_a_value_is_said_once_in_its_row_and_no_old_confirmation_stays(
+    screen: Callable[[str, str], Page], visit: tuple[UUID, str]
+) -> None:
+    page = screen("wu", f"/results/GEN/{visit[1]}")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(page.get_by_role("button", name="采用自动小结")).to_be_in_viewport()
+    button = page.get_by_role("button", name="采用自动小结").bounding_box()
+    bar = page.locator(".action-bar").bounding_box()
+    assert button and bar and button["y"] + button["height"] <= bar["y"]
+    page.locator("#WC").fill("95")
+    page.keyboard.press("Control+S")
+    expect(page.locator("#toast")).to_contain_text("已保存")
+    expect(page.locator("#WC")).to_have_value("95.0")
+    page.locator("#SBP").fill("900")
+    page.keyboard.press("Control+S")
+    expect(page.locator("#refusal")).to_contain_text("超出可信范围")
+    expect(page.locator("#toast")).to_be_empty()
+    row = page.locator("tr:has(#SBP)")
+    expect(row.locator(".problem-words")).to_be_visible()
+    assert row.inner_text().count("超出可信范围") == 1
+    assert row.locator(".problem-words").evaluate("each => each.getClientRects().length") == 1
+    expect(page.locator(".versions")).to_have_css("list-style-type", "none")
+
+
+def test_a_bad_scan_leaves_the_list_and_its_text_selected(screen: Callable[[str, str], Page], visit: tuple[UUID, str]) -> None:
+    page = screen("wu", "/results/GEN")
+    page.keyboard.type("99999")
+    page.keyboard.press("Enter")
+    expect(page.locator("#refusal .refusal")).to_be_visible()
+    expect(page.locator("#work-list tbody tr")).to_have_count(1)
+    expect(page.locator("#number")).to_be_focused()
+    assert page.evaluate("document.activeElement.value.slice(document.activeElement.selectionStart, document.activeElement.selectionEnd)") == "99999"
 
 
 def test_the_laboratory_screen_has_sections_in_two_columns_and_aligned_cells(

@@ -15,7 +15,7 @@ from exam.kit.errors import Refused
 from exam.knowledge.facts import Flag, Subject
 from exam.knowledge.rules import judge
 from exam.visits.facts import LineState, OrderLine, VisitState
-from results import rules
+from results import rules, summaries
 from results.facts import RecordState
 from tests.results.cases import TODAY
 
@@ -163,7 +163,7 @@ def test_a_number_in_another_unit_is_shown_and_kept_in_the_dictionarys() -> None
 def test_a_drafted_summary_follows_and_a_written_one_stays(
     stored: str, stored_draft: str, new_draft: str, handed_in: str | None, after: str
 ) -> None:
-    assert rules.next_summary(stored, stored_draft, new_draft, handed_in) == after
+    assert summaries.next_summary(stored, stored_draft, new_draft, handed_in) == after
 
 
 # --- what may happen -------------------------------------------------------------------------------------------------

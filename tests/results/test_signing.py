@@ -10,8 +10,10 @@ from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone
 from results import service as results
-from results.facts import Entry, RecordState, VersionKind
-from tests.results.cases import GENERAL, Acting, arrive, assert_sound, enter, line_states, verify
+from results.facts import Entry, RecordState, UnseenValues, VersionKind
+from tests.results.cases import GENERAL, Acting, arrive, assert_sound, enter, line_states, normal_of, verify
+
+NORMAL_MED = {**normal_of("MED"), "MED_HR": "72"}
 
 
 def test_signing_needs_every_item_and_the_version_that_was_seen(house: House, acting: Acting) -> None:
@@ -123,6 +125,46 @@ def test_a_signed_department_opens_again_when_a_group_is_added_or_a_refusal_take
     with house.unit(wu, write=False) as db:
         assert results.department_result(db, visit_id, "GEN").state == RecordState.SAVED
     assert_sound(house)
+
+
+def test_values_of_somebody_else_that_the_screen_did_not_show_are_not_signed(house: House, acting: Acting) -> None:
+    wu, mo = acting("wu"), acting("mo")
+    visit_id = arrive(house, acting("lin"))
+    enter(house, mo, visit_id, "MED", **NORMAL_MED)
+    enter(house, wu, visit_id, "MED", base=1, MED_HR="130")
+    mine = Entry(base_version=1, values={**NORMAL_MED, "MED_MUR": "未闻及"})
+    with pytest.raises(UnseenValues) as unseen, house.unit(mo) as db:
+        results.finish(db, visit_id, "MED", mine)
+    assert "心率" in unseen.value.text and "130" in unseen.value.text and unseen.value.by == "吴建国"
+    with house.unit(mo) as db:
+        entered = results.take_in(db, visit_id, "MED", mine)
+    assert [(each.item, each.after) for each in entered.merged] == [("MED_HR", "130")]
+    assert (entered.result.state, entered.by) == (RecordState.SAVED, "吴建国")
+    with house.unit(mo) as db:
+        signed = results.finish(db, visit_id, "MED", Entry(base_version=entered.result.version, values={"MED_HR": "130"}))
+    assert signed.doctor == "莫文斌"
+    assert_sound(house)
+
+
+def test_own_words_of_somebody_else_that_the_screen_did_not_show_are_not_signed(house: House, acting: Acting) -> None:
+    wu, mo = acting("wu"), acting("mo")
+    visit_id = arrive(house, acting("lin"))
+    enter(house, mo, visit_id, "MED", **NORMAL_MED)
+    enter(house, wu, visit_id, "MED", base=1, summary="心肺听诊正常")
+    draft = "内科未见明显异常"
+    mine = Entry(base_version=1, values=NORMAL_MED, summary=draft, shown_draft=draft)
+    with pytest.raises(UnseenValues, match="科室小结"), house.unit(mo) as db:
+        results.finish(db, visit_id, "MED", mine)
+
+
+def test_a_record_that_became_newer_without_another_value_is_signed(house: House, acting: Acting) -> None:
+    wu, mo = acting("wu"), acting("mo")
+    visit_id = arrive(house, acting("lin"))
+    enter(house, mo, visit_id, "MED", **NORMAL_MED)
+    enter(house, wu, visit_id, "MED", base=1, MED_HR="73")
+    with house.unit(mo) as db:
+        signed = results.finish(db, visit_id, "MED", Entry(base_version=1, values={**NORMAL_MED, "MED_HR": "73"}))
+    assert signed.doctor == "莫文斌"
 
 
 def test_enter_and_sign_in_one_act_is_all_or_nothing(house: House, acting: Acting) -> None:

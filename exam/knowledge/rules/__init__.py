@@ -10,7 +10,7 @@ from exam.knowledge.rules.flags import check_entry, flag_amount, is_plausible, j
 from exam.knowledge.rules.formulas import FRIEDEWALD, compute, compute_all, evaluate, formula_items, friedewald
 from exam.knowledge.rules.summaries import NOTHING_ABNORMAL, summarize
 from exam.knowledge.rules.units import conversion_for, convert, printed_unit, same_unit
-from exam.knowledge.rules.wording import OUTSTANDING, finding_text, plain_line, value_text
+from exam.knowledge.rules.wording import OUTSTANDING, finding_text, number_text, plain_line, value_text
 
 __all__ = [
     "FRIEDEWALD",
@@ -36,6 +36,7 @@ __all__ = [
     "is_nothing_abnormal_allowed",
     "is_plausible",
     "judge",
+    "number_text",
     "plain_line",
     "plain_text",
     "printed_unit",
