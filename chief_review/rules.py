@@ -341,7 +341,9 @@ def kept(
     told = line.because or (Because("plain", 1, (), ()),)
     because = (*told[:-1], msgspec.structs.replace(told[-1], evidence=(*told[-1].evidence, note)))
     against = _reasons_digest(_reasons_now(line, by_key, case))
-    new = msgspec.structs.replace(line, because=because, kept=Kept(reason, by, at, note, against))
+    # A doctor's own from now on: another regeneration must not let it go or write over it.
+    origin = "reworded" if line.origin == "rule" else line.origin
+    new = msgspec.structs.replace(line, because=because, kept=Kept(reason, by, at, note, against), origin=origin)
     return msgspec.structs.replace(body, lines=tuple(new if each.key == key else each for each in body.lines))
 
 

@@ -213,13 +213,8 @@ def private_line_ids(catalogue: Catalogue, lines: Iterable[OrderLine]) -> frozen
     """The lines whose group, or any item of it, is private (HBV, HIV, syphilis, pregnancy)."""
     return frozenset(
         line.id for line in lines
-        if line.group_code in catalogue.groups and is_private_group(catalogue, catalogue.groups[line.group_code])
+        if line.group_code in catalogue.groups and catalog_rules.is_private_group(catalogue, catalogue.groups[line.group_code])
     )  # fmt: skip
-
-
-def is_private_group(catalogue: Catalogue, group: ItemGroup) -> bool:
-    """Whether a group, or any item of it, is private."""
-    return group.privacy or any(catalogue.items[code].privacy for code in group.items if code in catalogue.items)
 
 
 def consent_giver(age: int) -> ConsentGiver:
@@ -314,10 +309,11 @@ def group_choices(
     held = [catalogue.groups[code] for code in present if code in catalogue.groups]
     choices = []
     for group in found:
-        contained = next((larger.name for larger in held if group.code in larger.includes), "")
+        contained = next((larger.name for larger in held if group.code in catalog_rules.included(catalogue, larger.code)), "")
         blocked = f"已包含在“{contained}”中" if contained else ""
         warnings: tuple[str, ...] = ()
-        smaller = [each for each in held if each.code in group.includes]
+        inside = catalog_rules.included(catalogue, group.code)
+        smaller = [each for each in held if each.code in inside]
         if not blocked and group.code not in present and sex and age is not None:
             beside = [each for each in held if each not in smaller]
             against = [
@@ -335,7 +331,7 @@ def group_choices(
             GroupChoice(
                 code=group.code, name=group.name, department=catalogue.departments[group.department].name,
                 price_fen=group.price_fen, is_ordered=group.code in present, blocked=blocked, warnings=warnings,
-                is_private=is_private_group(catalogue, group),
+                is_private=catalog_rules.is_private_group(catalogue, group),
             )
         )  # fmt: skip
     return tuple(choices)

@@ -193,7 +193,7 @@ def _issue_one(house: House, request: Any) -> None:
     except PASSING as passing:
         # The request waits, and the next round draws anew.
         log.info("a report waits for the next round: %s", type(passing).__name__)
-        if isinstance(passing, OSError):
+        if isinstance(passing, OSError) and not isinstance(passing, TimeoutError):  # a busy database is no broken disk
             _hold_up(house, request, _fault_text(house, passing))
     except Refused as refused:
         if refused.code == FULL:

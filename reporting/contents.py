@@ -272,7 +272,9 @@ def _conclusion(line: ConclusionLine, privacy: rules.Privacy, typed: Collection[
     def own(text: str) -> str:
         return punctuated(text, typed) if is_own else text
 
-    evidence = dict.fromkeys(punctuated(one, typed) for because in line.because for one in because.evidence)
+    note = line.kept.note if line.kept is not None else None  # it holds the reason that a doctor typed
+    told = (one for because in line.because for one in because.evidence)
+    evidence = dict.fromkeys(one if one == note else punctuated(one, typed) for one in told)
     return document.Conclusion(
         text=own(line.text),
         severity=int(line.severity),

@@ -204,7 +204,8 @@ def _conclusions(flow: Flow, block: ConclusionList) -> None:
     for place, one in enumerate(block.conclusions):
         shown = _Conclusion(flow, one)
         gap = CONCLUSION_GAP if place else 0
-        if gap + shown.height > flow.room and shown.height <= BOTTOM - TOP:
+        # The first stays with its chapter's title, and runs over if it must.
+        if place and gap + shown.height > flow.room and shown.height <= BOTTOM - TOP:
             flow.break_page()
         elif place:
             flow.space(1.4 * MM)

@@ -172,10 +172,15 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
 def reading_sheets(db: Session, visit_id: UUID) -> tuple[ReadingSheet, ...]:
     """Every department of a visit to be read, in the order of the rooms; three statements."""
     found = queries.load(db, visit_id)
-    return tuple(_reading_sheet(found, shown(db, result)) for result in queries.in_room_order(found))
+    actor = actor_of(db)
+    may_read_all = actor.may("results.read_privacy")
+    return tuple(
+        _reading_sheet(found, shown(db, result), may_read_all or actor.serves("results.enter", result.department))
+        for result in queries.in_room_order(found)
+    )
 
 
-def _reading_sheet(found: queries.VisitResults, result: DepartmentResult) -> ReadingSheet:
+def _reading_sheet(found: queries.VisitResults, result: DepartmentResult, may_read_private: bool) -> ReadingSheet:
     sheet, subject = found.sheet(result.department), found.subject()
     readings = {reading.item: reading for reading in result.readings}
     fields = {code: _field(item, readings[code], subject, sheet, ()) for code, item in sheet.items.items() if code in readings}
@@ -188,8 +193,12 @@ def _reading_sheet(found: queries.VisitResults, result: DepartmentResult) -> Rea
         common_state=_common_state(sections),
         is_dense=_is_dense(fields.values()),
         outside=msgspec.structs.replace(result, readings=tuple(each for each in result.readings if each.item not in placed)),
-        lines=tuple(line for line in rest if line.state in (LineState.REFUSED, LineState.POSTPONED)),
-    )
+        lines=tuple(
+            line for line in rest
+            if line.state in (LineState.REFUSED, LineState.POSTPONED)
+            and (may_read_private or not catalog_rules.is_private_group(found.catalogue, found.catalogue.groups[line.group_code]))
+        ),
+    )  # fmt: skip
 
 
 def _common_state(sections: Sequence[Section]) -> str:

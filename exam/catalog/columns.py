@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
@@ -124,8 +125,14 @@ RANGE_COLUMNS: tuple[Column, ...] = (
 
 def default_of(struct: type[Any], name: str) -> Any:
     """A field's default; None for one that has to be given."""
-    field = next(each for each in msgspec.structs.fields(struct) if each.name == name)
-    return None if field.default is msgspec.NODEFAULT else field.default
+    return _defaults(struct)[name]
+
+
+@functools.cache
+def _defaults(struct: type[Any]) -> dict[str, Any]:
+    # To ask a struct for its fields evaluates every annotation anew, and a workbook asks for each of its cells.
+    found = {each.name: each.default for each in msgspec.structs.fields(struct)}
+    return {name: None if default is msgspec.NODEFAULT else default for name, default in found.items()}
 
 
 def text_of(column: Column, value: Any) -> str:

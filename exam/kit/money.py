@@ -50,5 +50,5 @@ def fen_from_yuan(text: str, field: str = "amount") -> int:
     return int(Decimal(plain.replace(",", "")) * 100)
 
 
-_PLAIN_AMOUNT = re.compile(r"-?(?:[0-9]{1,10}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.[0-9]{1,2})?")
+_PLAIN_AMOUNT = re.compile(r"-?(?:[0-9]{1,10}|[0-9]{1,3}(?:,[0-9]{3}){1,2})(?:\.[0-9]{1,2})?")
 """ASCII digits with thousands in threes or none at all: `1e3`, `1,2,3` and `１０` are slips of a hand, not amounts."""

@@ -39,4 +39,4 @@ def workbook(sheets: Iterable[tuple[str, Sequence[str], Iterable[Sequence[Any]]]
 
 def _width(text: str) -> int:
     """About how wide a text is in columns: a Han character takes two."""
-    return sum(2 if ord(character) > 0x2E7F else 1 for character in text)
+    return len(text) if text.isascii() else sum(2 if character > "\u2e7f" else 1 for character in text)

@@ -72,6 +72,7 @@ SECRET = frozenset({"password_hash", "totp_secret", "token_hash"})
 HEALTH: Mapping[str, frozenset[str]] = {
     "exam_event": frozenset({"body"}),
     "exam_order_line": frozenset({"group_code", "name"}),
+    "exam_line_progress": frozenset({"reason"}),
     "results_value": frozenset(
         {"raw", "raw_unit", "choices", "comparator", "number_text", "unit", "flag", "range_text", "low", "high", "why", "item_code"}
     ),
@@ -144,7 +145,8 @@ def _rows(db: Session, told: Sequence[tuple[str, str, str]]) -> Iterator[Changed
         if model is not None and values is not None and model.__append_only__:
             content = tuple(_content(name, values, words))
         yield ChangedRow(
-            table=name, table_name=TABLE_NAMES.get(name, name), key=key,
+            table=name, table_name=TABLE_NAMES.get(name, name),
+            key=key.partition("/")[0] if "item_code" in HEALTH.get(name, ()) else key,  # the rest names what was examined
             key_words=str(values[_KEY_COLUMNS[name]]) if values is not None and name in _KEY_COLUMNS else "",
             digest=digest, stands=stands, is_sound=is_sound, content=content,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,7 +17,9 @@ if TYPE_CHECKING:  # opening and drawing pictures costs a server's start 0.1 s: 
 MOST_BYTES = 5 * 1024 * 1024
 """Of an uploaded file."""
 MOST_PIXELS = 30_000_000
-"""Of an uploaded picture; what a telephone's camera takes, and 90 MB in memory at most."""
+"""Of a JPEG that is decoded small at once; what a telephone's camera takes."""
+MOST_WHOLE_PIXELS = 8_000_000
+"""Of a picture that is decoded whole (PNG, or a JPEG in many passes): 100 MB in memory at most."""
 WIDTH, HEIGHT = 600, 200
 """Pixels of the box that a kept signature fits into: the 30 × 10 mm of the report at 508 dpi."""
 MOST_KEPT_BYTES = 64 * 1024
@@ -38,6 +41,10 @@ _PAPER_STEP = 12
 FIELD = "file"
 
 
+_one_at_a_time = threading.Lock()
+"""Pictures are decoded one after the other: several at once would take the memory that the whole server needs."""
+
+
 class Picture(msgspec.Struct, frozen=True):
     """A signature as it is kept: a PNG, its size in pixels, and the SHA-256 of the file in hex."""
 
@@ -56,7 +63,8 @@ def normalised(content: bytes) -> Picture:
         raise Refused("staff.signature_empty", "签名图片文件是空的", "请重新选择文件", FIELD)
     if len(content) > MOST_BYTES:
         raise Refused("staff.signature_large", f"签名图片超过 {MOST_BYTES // 1024 // 1024} MB", "请裁剪或缩小后再上传", FIELD)
-    inked = _ink(_grey(content))
+    with _one_at_a_time:
+        inked = _ink(_grey(content))
     box = _written(inked)
     trimmed = inked.crop(box)
     _require_shape(trimmed)
@@ -90,15 +98,17 @@ def _grey(content: bytes) -> Image:
 
 def _require_one_of_a_sensible_size(image: Image) -> None:
     # Before a single pixel is decoded: a file of 100 kB can stand for gigabytes.
-    if image.width * image.height > MOST_PIXELS:
-        raise _too_many_pixels(f"有 {image.width} × {image.height} 像素,")
+    is_whole = image.format == "PNG" or "progressive" in image.info
+    most = MOST_WHOLE_PIXELS if is_whole else MOST_PIXELS
+    if image.width * image.height > most:
+        raise _too_many_pixels(f"有 {image.width} × {image.height} 像素,", most)
     # A telephone's JPEG may hold a second picture (depth, brightness); a PNG of several is a film.
     if image.format == "PNG" and getattr(image, "is_animated", False):
         raise Refused("staff.signature_animated", "签名图片是动画", "请上传静态的 PNG 或 JPEG 图片", FIELD)
 
 
-def _too_many_pixels(how_many: str) -> Refused:
-    text = f"签名图片{how_many}超过 {MOST_PIXELS // 10_000} 万像素"
+def _too_many_pixels(how_many: str, most: int = MOST_PIXELS) -> Refused:
+    text = f"签名图片{how_many}超过 {most // 10_000} 万像素"
     return Refused("staff.signature_pixels", text, "请裁剪或缩小后再上传", FIELD)
 
 

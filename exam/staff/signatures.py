@@ -46,6 +46,8 @@ def put(db: Session, staff_id: UUID, picture: Picture) -> UUID:
     newest = db.execute(_rows().where(SignaturePicture.staff_id == staff.id).limit(1)).first()
     if newest is not None and newest.withdrawn_at is None and newest.sha256 == picture.sha256:
         raise Refused("staff.signature_same", "这张图片就是现在的签名图片,无需重复保存", "如需更换,请选择另一张图片", "file")
+    if newest is not None:
+        house.ids.follow(newest.id)  # the newest picture is the one with the last id, whatever the clock did meanwhile
     row = SignaturePicture(
         id=house.ids.new(), site=staff.site, staff_id=staff.id, content=picture.content, sha256=picture.sha256,
         width=picture.width, height=picture.height, put_by=actor_of(db).login, put_at=house.clock.now(),

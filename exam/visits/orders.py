@@ -77,7 +77,7 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
         raise Refused("visits.already_ordered", f"“{catalogue.groups[twice[0]].name}”已在体检单中", "无需重复添加", "groups")
     contained = [
         (larger, code) for larger in present if larger in catalogue.groups for code in codes
-        if code in catalogue.groups[larger].includes
+        if code in catalog_rules.included(catalogue, larger)
     ]  # fmt: skip
     if contained:
         larger, code = contained[0]
@@ -89,7 +89,7 @@ def add_groups(db: Session, visit_id: UUID, codes: Sequence[str]) -> tuple[UUID,
     visits.refuse_conflicts(catalogue, together, visit.sex, age, visit.category)
     replaced = []
     for line in lines(db, visit_id):
-        whole = next((group for group in added if line.group_code in group.includes), None)
+        whole = next((group for group in added if line.group_code in catalog_rules.included(catalogue, group.code)), None)
         if whole is not None and line.state != LineState.REMOVED:
             rules.require_replaceable(line, whole.name)
             replaced.append(line)

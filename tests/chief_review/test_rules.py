@@ -228,6 +228,13 @@ def test_an_outdated_line_may_be_kept_with_a_reason_and_says_as_of_when() -> Non
         keep(body, key)
 
 
+def test_a_kept_line_survives_whatever_else_is_brought_up_to_date() -> None:
+    key = FIRST.lines[0].key
+    body = keep(FIRST, key)  # an untouched line of the rule that no longer speaks
+    assert key in {line.key for line in brought_up(body, WELL).lines}
+    assert brought_up(body, WELL).lines[0].kept is not None
+
+
 def test_a_kept_line_is_outdated_again_when_its_words_or_findings_change_again() -> None:
     kept = keep(brought_up(edit(FIRST, as_edited(FIRST, advice="继续服药")), WELL), FIRST.lines[0].key)
     reworded = edit(kept, as_edited(kept, advice="继续服药,复查"), WELL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -198,3 +199,14 @@ def test_a_group_inside_a_larger_one_cannot_be_added_and_a_larger_one_tells_what
     (other,) = rules.group_choices(catalogue, [], [catalogue.groups["G016"]], "M", 41, "health")
     assert "已包含" in smaller.blocked and not larger.blocked
     assert any("将替代" in text for text in larger.warnings) and "仅适用于女性" in other.blocked
+
+
+def test_what_a_group_includes_through_another_counts_as_included(catalogue: Catalogue) -> None:
+    """G033 ⊃ G034 as shipped; a site puts a still larger one above it."""
+    whole = msgspec.structs.replace(catalogue.groups["G033"], code="G933", name="肝功能全项", includes=("G033",))
+    nested = msgspec.structs.replace(catalogue, groups={**catalogue.groups, "G933": whole})
+    (larger,) = rules.group_choices(nested, ["G034"], [whole], "M", 41, "health")
+    (drawn,) = rules.group_choices(nested, ["G034"], [whole], "M", 41, "health", frozenset({"G034"}))
+    (smaller,) = rules.group_choices(nested, ["G933"], [nested.groups["G034"]], "M", 41, "health")
+    assert len(larger.warnings) == 1 and larger.warnings[0].startswith("将替代")
+    assert "不能替代" in drawn.blocked and "已包含" in smaller.blocked

@@ -11,6 +11,7 @@ from exam.kit.house import House
 from exam.people.facts import IdKind, NewPerson
 from exam.visits import orders
 from exam.visits import service as visits
+from results import screen
 from results import service as results
 from results.facts import DeliveredValue, WorkFilter
 from tests.results.cases import GENERAL, TODAY, Acting, Statements, arrive, enter, verify
@@ -129,3 +130,17 @@ def test_normal_values_leave_numbers_alone() -> None:
     items = {item.code: item for item in starter.load().items}
     found = results.normal_values([items["HT"], items["BMI"], items["MED_HIS"], items["SUR_SKIN"]])
     assert set(found) == {"MED_HIS", "SUR_SKIN"} and found["MED_HIS"] == "无特殊"
+
+
+def test_a_refused_private_group_is_not_told_to_other_departments(house: House, acting: Acting) -> None:
+    visit_id = arrive(house, acting("lin"))
+    with house.unit(acting("lin")) as db:
+        added = orders.add_groups(db, visit_id, ["G052", "G054"])
+        orders.refuse(db, visit_id, added, "本人拒绝")
+    told: dict[str, set[str]] = {}
+    for login in ("wu", "nong", "he"):
+        with house.unit(acting(login), write=False) as db:
+            told[login] = {line.group_code for sheet in screen.reading_sheets(db, visit_id) for line in sheet.lines}
+    assert told["wu"] == {"G054"}, "a doctor of another department"
+    assert told["nong"] == {"G052", "G054"}, "the laboratory itself"
+    assert told["he"] == {"G052", "G054"}, "a chief may read private items"

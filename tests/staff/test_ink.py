@@ -123,6 +123,8 @@ BAD: dict[str, tuple[bytes, str]] = {
     "a broken chunk": (png(written()).replace(b"IDAT", b"IDAX", 1), "unreadable"),
     "a file too large": (png(written()) + bytes(ink.MOST_BYTES), "large"),
     "a bomb": (bomb(12_000), "pixels"),
+    "a picture that is only decoded whole": (bomb(3_000), "pixels"),
+    "a photograph in many passes": (jpeg(written().resize((4500, 2000)), progressive=True), "pixels"),
     "a bigger bomb": (bomb(60_000), "pixels"),
     "a bomb of text": (
         bomb(100).replace(b"IEND", b"IEND", 1)[:33] + chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)), "unreadable",
