@@ -80,7 +80,8 @@ def of_visit(db: Session, visit_id: UUID, account: Account) -> tuple[Step, ...]:
     missing = {each for each in handled if each is not None and each not in names}
     if missing:
         names |= dict(db.execute(select(Staff.id, Staff.name).where(Staff.id.in_(missing))).all())
-    found = [*_stored(rows, names), *_money(account, names)]
+    # Of what happened in one moment, the payment comes before what it allowed.
+    found = [*_money(account, names), *_stored(rows, names)]
     return tuple(sorted(found, key=lambda step: step.at))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -125,11 +125,11 @@ RANGE_COLUMNS: tuple[Column, ...] = (
 
 def default_of(struct: type[Any], name: str) -> Any:
     """A field's default; None for one that has to be given."""
-    return _defaults(struct)[name]
+    return _defaults(cast(Hashable, struct))[name]
 
 
 @functools.cache
-def _defaults(struct: type[Any]) -> dict[str, Any]:
+def _defaults(struct: Any) -> dict[str, Any]:
     # To ask a struct for its fields evaluates every annotation anew, and a workbook asks for each of its cells.
     found = {each.name: each.default for each in msgspec.structs.fields(struct)}
     return {name: None if default is msgspec.NODEFAULT else default for name, default in found.items()}

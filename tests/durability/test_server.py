@@ -97,10 +97,10 @@ def test_everything_a_killed_server_acknowledged_is_there_after_the_restart(home
         threads = [threading.Thread(target=desk.work) for desk in desks]
         for thread in threads:
             thread.start()
-        # Killed in the middle of the work: after some more acknowledgements, however slow the machine is.
+        # Killed in the middle of the work: after some more acknowledgements and a first copy, however slow the machine is.
         enough = sum(len(desk.visits) for desk in desks) + dice.randint(5, 15)
         deadline = time.monotonic() + 60
-        while sum(len(desk.visits) for desk in desks) < enough and time.monotonic() < deadline:
+        while (sum(len(desk.visits) for desk in desks) < enough or not folders(copies)) and time.monotonic() < deadline:
             threading.Event().wait(0.005)
         server.send_signal(signal.SIGKILL)
         server.communicate()

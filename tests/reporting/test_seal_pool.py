@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,5 +63,10 @@ def test_a_pool_that_is_left_early_ends_its_processes(
 
 def children() -> set[str]:
     """The processes that this one started, but for the one that watches over them all."""
-    started = {child for task in Path("/proc/self/task").iterdir() for child in (task / "children").read_text().split()}
-    return {child for child in started if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes()}
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # a thread or process that ended meanwhile
+            for child in (task / "children").read_text().split():
+                if b"resource_tracker" not in Path(f"/proc/{child}/cmdline").read_bytes():
+                    found.add(child)
+    return found
