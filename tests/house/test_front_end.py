@@ -359,3 +359,16 @@ def test_the_key_that_closes_has_one_name_on_every_screen() -> None:
     assert 'data-hotkey="Escape"' in page and ">Esc</kbd>" in page
     legends = [(_name(path), found) for path in TEMPLATES for found in re.findall(r'\("Escape", "(?!Esc")|<kbd[^>]*>Escape<', _read(path))]
     assert legends == []
+
+
+def test_a_template_is_compiled_once_for_all_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rooms = sorted({path.relative_to(ROOT).parts[0] for path in TEMPLATES})
+    web.make_templates(rooms).get_template("exam/refused.html")
+    again = web.make_templates(rooms)
+    if again.bytecode_cache is None:
+        pytest.skip("the folder of the templates cannot be written")
+    monkeypatch.setattr(Environment, "compile", lambda *given, **more: pytest.fail("compiled again"))
+    assert again.get_template("exam/refused.html").name
+    again.autoescape = False
+    other = web._compiled_templates(again)
+    assert other is not None and other.pattern != again.bytecode_cache.pattern  # type: ignore[attr-defined]
