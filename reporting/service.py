@@ -22,7 +22,8 @@ from exam.kit.prepared import PreparedStatement
 from exam.visits import service as visits
 from exam.visits.facts import Milestone, MilestoneReached, VisitState
 from reporting import contents, gathering, rules, sealing
-from reporting.document import Document, compose, compose_supplement, digest, minute_text
+from reporting.composing import compose, compose_supplement
+from reporting.document import Document, digest, minute_text
 from reporting.facts import (
     File,
     Issued,

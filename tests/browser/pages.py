@@ -46,7 +46,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     ),
     "system": ("/staff", "/staff/accounts/{staff}"),
     "security": ("/staff/rights", "/staff/rights/roles/doctor", "/staff/recoveries"),
-    "audit": ("/audit", "/audit/touched"),
+    "audit": ("/audit", "/audit/touched", "/audit/acts/1/1"),
 }  # fmt: skip
 """`{state}` stands for a visit number in that state."""
 

@@ -56,7 +56,7 @@ def test_a_signature_is_put_signed_with_and_stands_in_preview_and_file(
     expect(system.locator("#toast")).to_contain_text("签名图片已保存")
     assert size_of(system, ".signature-line img") == previewed, "what was shown is what is kept"
 
-    person = NewPerson(name="卢晓峰", id_no="450110197203140016", phone="13800138105")
+    person = NewPerson(name="卢晓峰", id_no="45011019681107023X", phone="13800138105")
     visit_id = first_signed(house, examined(house, person=person, on=day_of(house.clock.now())))
     with house.unit(system_actor("01"), write=False) as db:
         visit_no = visits.card(db, visit_id).visit_no

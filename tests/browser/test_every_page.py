@@ -19,8 +19,10 @@ AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.m
 RULES = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]
 ROUTES = Path(__file__).parent.parent / "house" / "routes.txt"
 WIDTHS = (1280, 390)
-NOT_OPENED = {"/favicon.ico", "/reports/{visit_no:str}/supplement/{number:str}"}
-"""The demonstration has no private examination, so no supplement."""
+NOT_OPENED = {
+    "/favicon.ico", "/reports/{visit_no:str}/supplement/{number:str}", "/staff/accounts/{staff_id:str}/signature/{picture_id:str}",
+}  # fmt: skip
+"""The demonstration has no private examination, so no supplement, and no signature picture was put in it."""
 
 
 def cases(paths: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jinja2 import DictLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
 
 from reporting import document as document_room
+from reporting.composing import compose, compose_supplement, unit_on_paper
 from reporting.document import (
     AbnormalSummary,
     Conclusion,
@@ -18,10 +19,7 @@ from reporting.document import (
     Heading,
     Reading,
     ResultTable,
-    compose,
-    compose_supplement,
     digest,
-    unit_on_paper,
 )
 from tests.reporting.cases import HOSTILE, a_report
 

@@ -11,7 +11,8 @@ from PIL import Image
 from pypdf import PdfReader
 
 from exam.kit.paper import Fonts, fonts
-from reporting.document import Conclusion, DepartmentResult, Reading, Signature, compose, compose_supplement
+from reporting.composing import compose, compose_supplement
+from reporting.document import Conclusion, DepartmentResult, Reading, Signature
 from reporting.pdf import SEAL_SIDE, draw
 from tests.reporting.cases import DRAWN_AT, HEADER, HOSTILE, a_report
 from tests.reporting.reading import barcodes_of, joined, pages_of, text_of

@@ -18,7 +18,8 @@ from exam.knowledge.facts import Because, Flag, Reading, Severity
 from exam.knowledge.rules.summaries import summarize
 from exam.visits.facts import LineState, OrderLine, VisitCard, VisitState
 from reporting import contents, rules
-from reporting.document import Document, ResultTable, compose, compose_supplement
+from reporting.composing import compose, compose_supplement
+from reporting.document import Document, ResultTable
 from reporting.facts import RecordVersion, ReportEvent, ReportState
 from tests.reporting.staging import HBSAG, HEPATITIS, LIVER, READINGS, general, laboratory
 

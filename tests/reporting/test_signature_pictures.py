@@ -19,7 +19,8 @@ from exam.staff import ink, signatures
 from exam.staff.models import Staff
 from exam.visits import service as visits
 from reporting import rules, sealing, service
-from reporting.document import Document, Signature, compose, digest, signatures_of
+from reporting.composing import compose
+from reporting.document import Document, Signature, digest, signatures_of
 from reporting.seal_picture import signature_picture
 from tests.chief_review.cases import breaches, finalized, signer
 from tests.conftest import Desk, actor_named
