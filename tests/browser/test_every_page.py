@@ -21,6 +21,7 @@ ROUTES = Path(__file__).parent.parent / "house" / "routes.txt"
 WIDTHS = (1280, 390)
 NOT_OPENED = {
     "/favicon.ico", "/reports/{visit_no:str}/supplement/{number:str}", "/staff/accounts/{staff_id:str}/signature/{picture_id:str}",
+    "/staff/signing/picture",
 }  # fmt: skip
 """The demonstration has no private examination, so no supplement, and no signature picture was put in it."""
 
