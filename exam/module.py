@@ -77,7 +77,7 @@ module = Module(
     ),
     jobs=(
         Job("anchor", 60, commands.anchor),
-        Job("checkpoint", 5, commands.checkpoint),
+        Job("checkpoint", 5, commands.checkpoint, early=commands.is_log_long),
         Job("optimize", 3600, table_statistics.refresh),
         *upkeep.JOBS,
     ),

@@ -96,10 +96,11 @@ def run_jobs(house: House) -> None:
     for module in house.modules.all:
         for job in module.jobs:
             now = house.clock.now()
-            if due_at.get(f"{module.name}.{job.name}", now) > now:
+            is_early = job.early is not None and job.early(house)
+            if not is_early and due_at.get(f"{module.name}.{job.name}", now) > now:
                 continue
             with house.unit(system_actor(house.site)) as db:
-                if not _claim_job(db, f"{module.name}.{job.name}", now, job.every):
+                if not _claim_job(db, f"{module.name}.{job.name}", now, job.every, is_early):
                     continue
             try:
                 job.run(house)
@@ -107,12 +108,12 @@ def run_jobs(house: House) -> None:
                 log.error("job %s.%s failed\n%s", module.name, job.name, trace_of(error))
 
 
-def _claim_job(db: Session, name: str, now: datetime, every: float) -> bool:
+def _claim_job(db: Session, name: str, now: datetime, every: float, is_early: bool) -> bool:
     row = db.get(JobRun, name, with_for_update=True)
     if row is None:
         db.add(JobRun(name=name, due_at=now + timedelta(seconds=every), last_error=""))
         return True
-    if row.due_at > now:
+    if row.due_at > now and not is_early:
         return False
     row.due_at = now + timedelta(seconds=every)
     return True

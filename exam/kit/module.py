@@ -42,11 +42,12 @@ class MenuEntry:
 
 @dataclass(frozen=True)
 class Job:
-    """Timed work: `run(house)` is called every `every` seconds by one worker at a time."""
+    """Timed work: `run(house)` is called every `every` seconds by one worker at a time, sooner when `early(house)` says so."""
 
     name: str
     every: float
     run: Callable[[Any], None]
+    early: Callable[[Any], bool] | None = None
 
 
 @dataclass(frozen=True)

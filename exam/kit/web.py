@@ -20,7 +20,7 @@ from jinja2 import BytecodeCache, Environment, FileSystemBytecodeCache, PackageL
 from litestar import Request, Response
 from litestar.concurrency import sync_to_thread
 from litestar.di import NamedDependency
-from litestar.exceptions import HTTPException, NotFoundException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.params import SkipValidation
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
@@ -109,6 +109,8 @@ def _in_one_transaction(handler: Callable[..., Any], may: str, write: bool | Non
     @functools.wraps(handler)
     async def in_thread(**arguments: Any) -> Any:
         house: House = arguments["request"].app.state.house
+        if arguments["request"].method == "OPTIONS":
+            raise MethodNotAllowedException
         if house.is_sqlite and isinstance(arguments["db"], DirectRead):
             answer, later = run(arguments)
         elif house.writers is not None and writes and arguments["request"].method in UNSAFE:

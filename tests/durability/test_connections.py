@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from exam import commands
 from exam.backup_chain import DATABASE, raw_connection
+from exam.kit import jobs
 from exam.kit.db import postgresql_engine
 from exam.kit.house import House, system_actor
 from exam.people import service as people
@@ -76,3 +77,15 @@ def test_a_long_log_is_begun_again_without_waiting_for_a_reader(sqlite_house: Ho
         people.add_organization(db, "A3", "武鸣糖厂三分厂")
         assert len(people.organizations(db)) == 3
         assert db.connection().exec_driver_sql("PRAGMA busy_timeout").scalar() == 10_000
+
+
+def test_a_long_log_is_folded_before_the_job_is_due(sqlite_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = sqlite_house.data / "exam.db-wal"
+    jobs.run_jobs(sqlite_house)
+    with sqlite_house.unit(system_actor("01")) as db:
+        people.add_organization(db, "A1", "武鸣糖厂")
+    jobs.run_jobs(sqlite_house)
+    assert log.stat().st_size > 0, "it is neither long nor due"
+    monkeypatch.setattr(commands, "LONGEST_WAL_BYTES", 0)
+    jobs.run_jobs(sqlite_house)
+    assert log.stat().st_size == 0

@@ -141,3 +141,9 @@ def test_nul_is_found_at_any_depth() -> None:
     assert json_body.nul_at("q", "x\x00") == "q"
     assert json_body.nul_at("", {"": "\x00"}) == ""
     assert json_body.nul_at("", {"a": ["x", 1, None]}) is None
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/registration", "/registration/quote", "/registration/visits/0101261121000013"])
+def test_pages_have_no_options(client: TestClient[Any], path: str) -> None:
+    answer = client.options(path)
+    assert answer.status_code == 405 and "不支持这种请求" in answer.text
