@@ -20,7 +20,7 @@ from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
-from exam.visits.facts import LineState, VisitCard, VisitState
+from exam.visits.facts import BEGUN, LineState, VisitCard, VisitState
 from exam.visits.models import Visit
 from registration import rules
 from registration.facts import GroupChoice, PackageChoice, Quote, Recognised
@@ -91,7 +91,7 @@ def groups_for_visit(db: Session, visit_id: UUID, text: str) -> tuple[GroupChoic
     visit = visits.get_row(db, visit_id)
     catalogue = visits.catalogue_of(db, visit)
     ordered = [line for line in orders.lines(db, visit_id) if line.state != LineState.REMOVED]
-    begun = frozenset(line.group_code for line in ordered if line.state in rules.IN_HAND)
+    begun = frozenset(line.group_code for line in ordered if line.state in BEGUN)
     found = rules.matching_groups(catalogue, _initials(db, catalogue), text)
     age = age_on(visit.birth_on, visit.exam_on)
     present = [line.group_code for line in ordered]

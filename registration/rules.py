@@ -11,7 +11,7 @@ from exam.catalog import rules as catalog_rules
 from exam.catalog.facts import Catalogue, DepartmentKind, ItemGroup, Package
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
-from exam.visits.facts import CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitState
+from exam.visits.facts import BEGUN, CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitState
 from registration.facts import WOMENS_REASONS, BoardRow, ConsentGiver, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
 
 DEFAULT_CAPACITY = 150
@@ -19,9 +19,6 @@ DEFAULT_CAPACITY = 150
 MOST_CAPACITY = 5000
 BOOKABLE_DAYS = 365
 """How far ahead a visit may be booked, in days; source: kit."""
-
-IN_HAND = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
-"""States that need no decision at sheet return: examined, or sampled and awaited from the laboratory (T11)."""
 
 GONE = frozenset({LineState.REMOVED, LineState.REFUSED})
 """States of lines that will not be examined."""
@@ -196,7 +193,7 @@ def require_cancellable(state: VisitState, lines: Iterable[OrderLine], collected
         raise Refused(
             "registration.tubes_collected", f"已采集 {collected} 管标本,不能取消登记", "请先在采血页撤销采集,或改为逐项拒检"
         )
-    busy = [line for line in lines if line.state in IN_HAND]
+    busy = [line for line in lines if line.state in BEGUN]
     if busy:
         shown = LINE_STATE_NAMES[busy[0].state]
         raise Refused(

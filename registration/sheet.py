@@ -16,7 +16,7 @@ from exam.people import service as people
 from exam.people.facts import Person
 from exam.visits import orders, tubes
 from exam.visits import service as visits
-from exam.visits.facts import LineState, Milestone, OrderLine, TubeCard, VisitCard
+from exam.visits.facts import BEGUN, LineState, Milestone, OrderLine, TubeCard, VisitCard
 from registration import consents, printing, rules, service, steps
 from registration.facts import ConsentAsked, Printable
 from registration.steps import Step
@@ -56,7 +56,7 @@ class VisitSheet(msgspec.Struct, frozen=True):
     @property
     def has_begun(self) -> bool:
         """Whether something of the order was done: services (venipuncture, chief review) are then rendered with it (T7)."""
-        return any(line.state in rules.IN_HAND for line in self.lines)
+        return any(line.state in BEGUN for line in self.lines)
 
     @property
     def has_charged_refusal(self) -> bool:

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from exam.kit.module import Invariant
 from exam.visits import rules as visit_rules
-from exam.visits.facts import LineState, TubeEvent, VisitState
+from exam.visits.facts import BEGUN, LineState, TubeEvent, VisitState
 from exam.visits.models import LineBoard, TubeFact, TubeRow, Visit, VisitBoard, VisitMilestone
 from exam.visits.spans import Span, visit_spans
 from registration.board import predicate
 from registration.facts import TILE_NAMES, BoardRow, Tile
 from registration.models import SlipPrint
-from registration.rules import IN_HAND, PREDICATES
+from registration.rules import PREDICATES
 
 _STREAM = {"yield_per": 5000}
 
@@ -75,7 +75,7 @@ def cancelled_is_untouched(db: Session) -> Iterator[str]:
     cancelled = select(VisitBoard.visit_id).where(VisitBoard.state == VisitState.CANCELLED)
     for visit_id in db.scalars(cancelled.where(VisitBoard.blood_drawn_at.is_not(None)), execution_options=_STREAM):
         yield f"visit {visit_id}: cancelled although blood was drawn"
-    busy = select(LineBoard.line_id).where(LineBoard.visit_id.in_(cancelled), LineBoard.state.in_(sorted(IN_HAND)))
+    busy = select(LineBoard.line_id).where(LineBoard.visit_id.in_(cancelled), LineBoard.state.in_(sorted(BEGUN)))
     for line_id in db.scalars(busy, execution_options=_STREAM):
         yield f"line {line_id}: was examined on a visit that is cancelled"
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from exam.catalog import service as catalog
 from exam.catalog.facts import Catalogue, Item
 from exam.kit.errors import NotFound
-from exam.kit.house import actor_of
+from exam.kit.house import Actor, actor_of
 from exam.kit.prepared import PreparedStatement
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Case, Flag, Reading, Subject
@@ -65,6 +65,11 @@ _VALUES_OF = PreparedStatement(
 )
 """Without the ids that the asker has: to read each of them twenty times would cost as much as the values."""
 _SIGNED = (RecordState.VERIFIED.value, RecordState.LOCKED.value)
+
+
+def may_read_private(actor: Actor, department: str) -> bool:
+    """Whether the actor reads a department's private items: who enters them, and who has the right for all departments."""
+    return actor.may("results.read_privacy") or actor.serves("results.enter", department)
 
 
 @dataclass

@@ -68,7 +68,8 @@ def _refuse_nul(arguments: dict[str, Any]) -> None:
         field = json_body.nul_at("" if name == "data" else name, value)
         if field is not None:
             refused = BadInput([(field or json_body.BODY, f"“{field}”含有不可见的空字符(NUL),请删除后重试")])
-            refused.status = 400  # as other bodies that cannot be read
+            if arguments["request"].url.path.startswith("/api/"):
+                refused.status = 400  # as other bodies that cannot be read; in a form it is one wrong field
             raise refused
 
 

@@ -96,6 +96,9 @@ LINE_STATE_NAMES = {
     LineState.REMOVED: "已退项",
 }
 
+BEGUN = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
+"""States of a line of which something was done: it is examined, or its tube was drawn."""
+
 
 class TubeEvent(StrEnum):
     """An append-only fact about one tube."""

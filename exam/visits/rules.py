@@ -12,6 +12,7 @@ import msgspec
 from exam.kit.errors import Refused
 from exam.kit.states import StateTable
 from exam.visits.facts import (
+    BEGUN,
     LINE_STATE_NAMES,
     TUBE_STATE_NAMES,
     VISIT_STATE_NAMES,
@@ -108,11 +109,7 @@ _HIGHEST_FIRST = (
     (Milestone.SHEET_RETURNED, VisitState.SHEET_RETURNED),
 )
 
-_UNDERWAY = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
 _WITH_REASON = frozenset({Progress.REFUSED, Progress.POSTPONED, Progress.REMOVED})
-BEGUN = _UNDERWAY
-"""States of a line of which something was done: it is examined, or its tube was drawn."""
-
 _SETTLED = frozenset({LineState.CONFIRMED, LineState.REFUSED, LineState.REMOVED, LineState.POSTPONED})
 
 
@@ -186,7 +183,7 @@ def visit_state(milestones: Iterable[Fact], lines: Iterable[LineState]) -> Visit
         if milestone in reached:
             return state
     if Milestone.CHECKED_IN in reached:
-        return VisitState.IN_EXAM if any(state in _UNDERWAY for state in lines) else VisitState.CHECKED_IN
+        return VisitState.IN_EXAM if any(state in BEGUN for state in lines) else VisitState.CHECKED_IN
     return VisitState.REGISTERED if Milestone.REGISTERED in reached else VisitState.BOOKED
 
 
