@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, select
@@ -16,11 +17,9 @@ from exam.kit.db import insert_rows
 from exam.kit.errors import BadInput, NotFound, Refused
 from exam.kit.house import actor_of, house_of
 from exam.knowledge import rules, starter
-from exam.knowledge.facts import Merge, Rule, RuleBook
-from exam.knowledge.models import KnowledgeRevision, KnowledgeRule
+from exam.knowledge.book import KINDS, AlertPolicy, Entry, GradeScale, Merge, Rule, RuleBook
+from exam.knowledge.models import KnowledgeApproval, KnowledgeRevision, KnowledgeRule
 from exam.knowledge.rules import CompiledRules
-
-Entry = Rule | Merge
 
 _KEPT = 24
 _REVISION = select(KnowledgeRevision.revision).where(KnowledgeRevision.id == 1)
@@ -59,19 +58,42 @@ def rules_in_force(db: Session, on: date) -> CompiledRules:
     return found
 
 
+def rules_known_at(db: Session, on: date, known_at: datetime) -> CompiledRules:
+    """The rules that held on a day as they were known at a moment (time machine): what was published later is not in it."""
+    was = select(func.max(KnowledgeRule.revision)).where(KnowledgeRule.at <= known_at)
+    approved = select(func.max(KnowledgeApproval.revision)).where(KnowledgeApproval.at <= known_at)
+    return CompiledRules(_book(db, max(db.scalar(was) or 0, db.scalar(approved) or 0), on))
+
+
 def _book(db: Session, at_revision: int, on: date) -> RuleBook:
-    """The newest version of each rule and merge that began by that day; the order is the book's."""
+    """The newest version of each entry that began by that day; the order is the book's."""
     statement = (
-        select(KnowledgeRule.kind, KnowledgeRule.code, KnowledgeRule.body)
+        select(KnowledgeRule.kind, KnowledgeRule.code, KnowledgeRule.body, KnowledgeApproval.id.is_not(None).label("is_signed"))
+        .outerjoin(
+            KnowledgeApproval,
+            (KnowledgeApproval.code == KnowledgeRule.code) & (KnowledgeApproval.version == KnowledgeRule.version)
+            & (KnowledgeApproval.revision <= at_revision),
+        )
         .where(KnowledgeRule.revision <= at_revision, KnowledgeRule.valid_from <= on)
         .order_by(KnowledgeRule.position, KnowledgeRule.valid_from, KnowledgeRule.version)
-    )
-    bodies: dict[str, tuple[str, str]] = {}
-    for kind, code, body in db.execute(statement):
-        bodies[code] = (kind, body)
+    )  # fmt: skip
+    bodies: dict[str, Any] = {row.code: row for row in db.execute(statement)}
+    return as_book(_entry(row.kind, row.body, row.is_signed) for row in bodies.values())
+
+
+def _entry(kind: str, body: str, is_signed: bool) -> Entry:
+    entry: Entry = msgspec.json.decode(body, type=KINDS[kind])
+    return msgspec.structs.replace(entry, approved=True) if is_signed else entry
+
+
+def as_book(entries: Iterable[Entry]) -> RuleBook:
+    """Entries of all kinds as one book."""
+    listed = tuple(entries)
     return RuleBook(
-        rules=tuple(msgspec.json.decode(body, type=Rule) for kind, body in bodies.values() if kind == "rule"),
-        merges=tuple(msgspec.json.decode(body, type=Merge) for kind, body in bodies.values() if kind == "merge"),
+        rules=tuple(each for each in listed if isinstance(each, Rule)),
+        merges=tuple(each for each in listed if isinstance(each, Merge)),
+        policies=tuple(each for each in listed if isinstance(each, AlertPolicy)),
+        grades=tuple(each for each in listed if isinstance(each, GradeScale)),
     )
 
 
@@ -97,6 +119,11 @@ def publish(db: Session, entries: Sequence[Entry], *, valid_from: date, reason: 
     return _store(db, placed, valid_from, reason.strip())
 
 
+def kind_of(entry: Entry) -> str:
+    """How the store names this kind of entry."""
+    return next(kind for kind, type_ in KINDS.items() if isinstance(entry, type_))
+
+
 def _store(db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, reason: str) -> int:
     house, actor = house_of(db), actor_of(db)
     counter = db.execute(select(KnowledgeRevision).where(KnowledgeRevision.id == 1).with_for_update()).scalar()
@@ -110,7 +137,7 @@ def _store(db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, r
         db,
         KnowledgeRule,
         [
-            {"id": house.ids.new(), "kind": "rule" if isinstance(entry, Rule) else "merge", "code": entry.code,
+            {"id": house.ids.new(), "kind": kind_of(entry), "code": entry.code,
              "version": entry.version, "revision": counter.revision, "position": place,
              "body": msgspec.json.encode(entry).decode(), "valid_from": valid_from, "approved": entry.approved,
              "source": entry.source, "reason": reason, "author": actor.name, "at": now}
@@ -130,30 +157,34 @@ def history(db: Session, code: str) -> list[RuleVersion]:
     rows = db.scalars(select(KnowledgeRule).where(KnowledgeRule.code == code).order_by(KnowledgeRule.version.desc())).all()
     if not rows:
         raise NotFound(f"没有规则 {code[:40]}", "请从规则列表中选择")
-    kinds: dict[str, type[Rule] | type[Merge]] = {"rule": Rule, "merge": Merge}
+    signed = set(db.scalars(select(KnowledgeApproval.version).where(KnowledgeApproval.code == code)))
     return [
         RuleVersion(
-            code=row.code, version=row.version, revision=row.revision, valid_from=row.valid_from, approved=row.approved,
-            source=row.source, reason=row.reason, author=row.author, at=row.at,
-            entry=msgspec.json.decode(row.body, type=kinds[row.kind]),
+            code=row.code, version=row.version, revision=row.revision, valid_from=row.valid_from,
+            approved=row.approved or row.version in signed, source=row.source, reason=row.reason, author=row.author, at=row.at,
+            entry=_entry(row.kind, row.body, row.version in signed),
         )
         for row in rows
     ]  # fmt: skip
 
 
 def load_starter(db: Session) -> bool:
-    """Loads the shipped rule book into an empty store; False when there are rules already. Needs the catalogue."""
-    if revision(db):
-        return False
-    book = starter.load_rule_book()
+    """Loads what the store has never had of the shipped book; False when there is nothing new. Needs the catalogue.
+
+    What a hospital changed or ended stays as it is: an entry is known by its code, in whatever version.
+    """
+    known = set(db.scalars(select(KnowledgeRule.code)))
     today = day_of(house_of(db).clock.now())
     since = date(today.year - 1, 1, 1)
-    entries: list[Entry] = [*book.rules, *book.merges]
-    dated = [msgspec.structs.replace(entry, valid_from=entry.valid_from or since) for entry in entries]
-    _store(db, list(enumerate(dated, 1)), since, "初始规则库")
+    new = [entry for entry in starter.load_rule_book().entries if entry.code not in known]
+    if not new:
+        return False
+    place = (db.scalar(select(func.max(KnowledgeRule.position))) or 0) + 1
+    dated = [msgspec.structs.replace(entry, valid_from=entry.valid_from or since) for entry in new]
+    _store(db, list(enumerate(dated, place)), since, "初始规则库" if not known else "随版本补充的规则")
     return True
 
 
 def set_up(db: Session) -> None:
-    """What `exam migrate` does for this room: the starter book, once."""
+    """What `exam migrate` does for this room: the starter book, and later what new versions of the program ship beside it."""
     load_starter(db)

@@ -6,7 +6,8 @@ from datetime import date
 
 from exam.catalog.facts import Item
 from exam.catalog.starter import load
-from exam.knowledge.facts import Case, Reading, RuleBook, Subject
+from exam.knowledge.book import RuleBook
+from exam.knowledge.facts import Case, Reading, Subject
 from exam.knowledge.rules import CompiledRules, judge
 from exam.knowledge.starter import load_rule_book
 

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exam.catalog.facts import Item, ValueType
-from exam.knowledge.facts import AllOf, Case, Compare, Flag, Not, Reading, Rule, RuleBook, Severity, Subject, Suggestion
+from exam.knowledge.book import Rule, RuleBook
+from exam.knowledge.facts import Case, Flag, Reading, Severity, Subject, Suggestion
+from exam.knowledge.language import AllOf, Compare, Not
 from exam.knowledge.rules import (
     OUTSTANDING,
     CompiledRules,

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exam.knowledge.facts import (
+from exam.knowledge.book import RuleBook
+from exam.knowledge.facts import Subject
+from exam.knowledge.language import (
     Age,
     AllOf,
     AnyOf,
@@ -25,9 +27,7 @@ from exam.knowledge.facts import (
     History,
     LimitMultiple,
     Not,
-    RuleBook,
     Sex,
-    Subject,
 )
 from exam.knowledge.rules import condition_items, evidence, holds
 from exam.knowledge.rules.conditions import compare_amount

@@ -11,7 +11,7 @@ import pytest
 from exam.kit.errors import BadInput, NotFound, Refused
 from exam.kit.house import Actor, House
 from exam.knowledge import service as store
-from exam.knowledge.facts import Rule
+from exam.knowledge.book import Rule
 from exam.knowledge.rules import suggest
 from exam.knowledge.starter import load_rule_book
 from tests.knowledge.cases import case_of

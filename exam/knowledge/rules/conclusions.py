@@ -8,18 +8,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from exam.knowledge.facts import (
-    Because,
-    Case,
-    Category,
-    Flag,
-    Merge,
-    Reading,
-    Rule,
-    RuleBook,
-    Severity,
-    Suggestion,
-)
+from exam.knowledge.book import Merge, Rule, RuleBook
+from exam.knowledge.facts import Because, Case, Category, Flag, Reading, Severity, Suggestion
 from exam.knowledge.rules.conditions import Test, compiled, evidence
 from exam.knowledge.rules.wording import OUTSTANDING, finding_text, plain_line
 

@@ -6,29 +6,31 @@ Conditions are compiled once into closures; a rule set then costs microseconds a
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from exam.knowledge.facts import (
+from exam.knowledge.facts import Case, Flag, Reading
+from exam.knowledge.language import (
     Age,
     AllOf,
     AnyOf,
     AtLeast,
     Between,
-    Case,
     Change,
     Chosen,
     Compare,
     Condition,
     Earlier,
-    Flag,
     Flagged,
+    HasEarlier,
     History,
     LimitMultiple,
+    Missing,
     Not,
-    Reading,
+    Says,
     Sex,
 )
+from exam.knowledge.rules.statements import states
 
 Test = Callable[[Case], bool | None]
 
@@ -41,6 +43,7 @@ _EXACT: dict[str, Callable[[Decimal, Decimal], bool]] = {
     "!=": operator.ne,
 }
 _HUNDRED = Decimal(100)
+_PERSONAL = (AllOf, AnyOf, AtLeast, Not, Age, Sex, History)
 
 
 def holds(condition: Condition, case: Case) -> bool | None:
@@ -73,16 +76,18 @@ def compare_amount(comparator: str, number: Decimal, relation: str, limit: Decim
 def compiled(condition: Condition) -> Test:
     """The condition as a function of a case."""
     match condition:
-        case Compare(item=item, op=op, value=value):
-            return _compare_test(item, op, value)
-        case Between(item=item, low=low, high=high, low_open=low_open, high_open=high_open):
+        case Compare(item=item, op=op, value=value, unit=unit):
+            return _in_unit(item, unit, _compare_test(item, op, value))
+        case Between(item=item, low=low, high=high, unit=unit, low_open=low_open, high_open=high_open):
             above = _compare_test(item, ">" if low_open else ">=", low)
             below = _compare_test(item, "<" if high_open else "<=", high)
-            return _all_test((above, below))
+            return _in_unit(item, unit, _all_test((above, below)))
         case Flagged(item=item, any_of=flags):
             return _flag_test(item, frozenset(Flag(flag) for flag in flags))
         case Chosen(item=item, any_of=texts):
             return _choice_test(item, frozenset(texts))
+        case Says(item=item, any_of=phrases):
+            return _says_test(item, phrases)
         case LimitMultiple(item=item, op=op, times=times):
             return _limit_test(item, op, times)
         case Age(at_least=at_least, below=under):
@@ -90,8 +95,11 @@ def compiled(condition: Condition) -> Test:
         case Sex(sex=sex):
             return lambda case: case.subject.sex == sex
         case History(any_of=texts):
-            wanted = frozenset(texts)
-            return lambda case: not wanted.isdisjoint(case.subject.history)
+            return _history_test(frozenset(texts))
+        case Missing(item=item):
+            return lambda case: False if item in case.readings else _absent(case)
+        case HasEarlier(item=item):
+            return lambda case: True if item in case.earlier else _not(_absent(case))
         case Earlier(item=item, op=op, value=value):
             return _earlier_test(item, op, value)
         case Change(item=item, op=op, percent=percent):
@@ -117,22 +125,24 @@ def evidence(condition: Condition, case: Case) -> dict[tuple[str, str], bool]:
     return found
 
 
-def condition_items(condition: Condition) -> tuple[str, ...]:
-    """Every item code a condition mentions, once each."""
-    found: dict[str, None] = {}
-    stack: list[Condition] = [condition]
-    while stack:
-        current = stack.pop(0)
+def leaves(condition: Condition) -> Iterator[Condition]:
+    """Every simple condition in a condition, breadth first."""
+    waiting: list[Condition] = [condition]
+    while waiting:
+        current = waiting.pop(0)
         match current:
             case AllOf(of=of) | AnyOf(of=of) | AtLeast(of=of):
-                stack.extend(of)
+                waiting.extend(of)
             case Not(condition=inner):
-                stack.append(inner)
-            case Age() | Sex() | History():
-                pass
+                waiting.append(inner)
             case _:
-                found[current.item] = None
-    return tuple(found)
+                yield current
+
+
+def condition_items(condition: Condition) -> tuple[str, ...]:
+    """Every item code a condition mentions, once each."""
+    mentioned = (part.item for part in leaves(condition) if not isinstance(part, _PERSONAL))
+    return tuple(dict.fromkeys(mentioned))
 
 
 def _gather(condition: Condition, case: Case, asserts: bool, found: dict[tuple[str, str], bool]) -> None:
@@ -147,10 +157,10 @@ def _gather(condition: Condition, case: Case, asserts: bool, found: dict[tuple[s
                     _gather(part, case, asserts, found)
         case Not(condition=inner):
             _gather(inner, case, False, found)
-        case Earlier(item=item):
+        case Earlier(item=item) | HasEarlier(item=item):
             if item in case.readings:
                 found.setdefault((item, ""), False)
-        case Age() | Sex() | History():
+        case Age() | Sex() | History() | Missing():
             pass
         case _:
             reading = case.readings.get(condition.item)
@@ -180,6 +190,46 @@ def _compare_test(item: str, op: str, value: Decimal) -> Test:
         if not reading.comparator:
             return exact(reading.number, value)
         return compare_amount(reading.comparator, reading.number, op, value)
+
+    return test
+
+
+def _in_unit(item: str, unit: str, test: Test) -> Test:
+    """A bound means its number in its unit: what is in another one cannot be compared with it."""
+    if not unit:
+        return test
+
+    def in_unit(case: Case) -> bool | None:
+        reading = case.readings.get(item)
+        return test(case) if reading is not None and reading.unit == unit else None
+
+    return in_unit
+
+
+def _absent(case: Case) -> bool | None:
+    """What is not in a case is not there; of a part of a case nobody knows."""
+    return None if case.is_partial else True
+
+
+def _not(answer: bool | None) -> bool | None:
+    return None if answer is None else not answer
+
+
+def _history_test(wanted: frozenset[str]) -> Test:
+    def test(case: Case) -> bool | None:
+        if not wanted.isdisjoint(case.subject.history):
+            return True
+        return None if case.is_partial else False
+
+    return test
+
+
+def _says_test(item: str, phrases: tuple[str, ...]) -> Test:
+    def test(case: Case) -> bool | None:
+        reading = case.readings.get(item)
+        if reading is None:
+            return None
+        return any(states(text, phrases) for text in reading.choices or (reading.raw,))
 
     return test
 
@@ -283,8 +333,4 @@ def _at_least_test(n: int, tests: tuple[Test, ...]) -> Test:
 
 
 def _not_test(inner: Test) -> Test:
-    def test(case: Case) -> bool | None:
-        answer = inner(case)
-        return None if answer is None else not answer
-
-    return test
+    return lambda case: _not(inner(case))

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 
 from exam.catalog.facts import Item
-from exam.knowledge.facts import AllOf, AnyOf, AtLeast, Case, Chosen, Condition, Example, Not, Reading, Rule, RuleBook, Subject
-from exam.knowledge.rules.conditions import condition_items, holds
+from exam.knowledge.book import Example, Rule, RuleBook
+from exam.knowledge.facts import Case, Reading, Subject
+from exam.knowledge.language import Between, Chosen, Compare, Condition
+from exam.knowledge.rules.conditions import condition_items, holds, leaves
 from exam.knowledge.rules.flags import judge
 
 
@@ -29,7 +31,8 @@ def rule_problems(rule: Rule, items: Mapping[str, Item], on: date) -> tuple[str,
     used = [code for example in rule.examples for code in (*example.values, *example.earlier)]
     problems += [f"项目字典中没有 {code}" for code in dict.fromkeys([*named, *used]) if code not in items]
     problems += [f"条件中没有用到 {code}" for code in rule.covers or () if code not in mentioned]
-    problems += _unknown_choices(rule, items)
+    problems += _unknown_choices(rule.condition, items)
+    problems += _other_units(rule.condition, items)
     if not {True, False} <= {example.fires for example in rule.examples}:
         problems.append("至少要有一个应触发和一个不应触发的例子")
     if not problems:
@@ -42,7 +45,7 @@ def rule_problems(rule: Rule, items: Mapping[str, Item], on: date) -> tuple[str,
 def book_problems(book: RuleBook, items: Mapping[str, Item], on: date) -> tuple[str, ...]:
     """What is wrong with a whole rule book: every rule's problems, codes used twice, merges of rules that are not there."""
     problems = [f"{rule.code}:{problem}" for rule in book.rules for problem in rule_problems(rule, items, on)]
-    codes = [rule.code for rule in book.rules] + [merge.code for merge in book.merges]
+    codes = [entry.code for entry in book.entries]
     problems += [f"编号 {code} 重复" for code in dict.fromkeys(codes) if codes.count(code) > 1]
     known = set(codes)
     for merge in book.merges:
@@ -51,21 +54,21 @@ def book_problems(book: RuleBook, items: Mapping[str, Item], on: date) -> tuple[
     return tuple(problems)
 
 
-def _unknown_choices(rule: Rule, items: Mapping[str, Item]) -> list[str]:
-    from_condition: list[str] = []
-    for code, text in _chosen_texts(rule.condition):
-        item = items.get(code)
-        if item is not None and item.choices and text not in {choice.text for choice in item.choices}:
-            from_condition.append(f"{item.name}没有“{text}”这一选项")
-    return from_condition
+def _unknown_choices(condition: Condition, items: Mapping[str, Item]) -> list[str]:
+    found: list[str] = []
+    for part in leaves(condition):
+        item = items.get(part.item) if isinstance(part, Chosen) else None
+        if item is not None and isinstance(part, Chosen) and item.choices:
+            known = {choice.text for choice in item.choices}
+            found += [f"{item.name}没有“{text}”这一选项" for text in part.any_of if text not in known]
+    return found
 
 
-def _chosen_texts(condition: Condition) -> list[tuple[str, str]]:
-    match condition:
-        case Chosen(item=item, any_of=texts):
-            return [(item, text) for text in texts]
-        case AllOf(of=of) | AnyOf(of=of) | AtLeast(of=of):
-            return [pair for part in of for pair in _chosen_texts(part)]
-        case Not(condition=inner):
-            return _chosen_texts(inner)
-    return []
+def _other_units(condition: Condition, items: Mapping[str, Item]) -> list[str]:
+    found: list[str] = []
+    for part in leaves(condition):
+        if isinstance(part, Compare | Between) and part.unit and part.item in items:
+            item = items[part.item]
+            if part.unit != item.unit:
+                found.append(f"{item.name}的单位是“{item.unit}”,条件中写的是“{part.unit}”")
+    return found

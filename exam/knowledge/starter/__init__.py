@@ -6,9 +6,17 @@ from importlib.resources import files
 
 import msgspec
 
-from exam.knowledge.facts import RuleBook
+from exam.knowledge.book import RuleBook
+
+FILES = ("conclusions.json", "alerts.json")
 
 
 def load_rule_book() -> RuleBook:
-    """Decode the shipped rule book strictly; an unknown field or condition is an error, not a rule less."""
-    return msgspec.json.decode(files(__name__).joinpath("conclusions.json").read_bytes(), type=RuleBook)
+    """Decode the shipped files strictly as one book; an unknown field or condition is an error, not a rule less."""
+    parts = [msgspec.json.decode(files(__name__).joinpath(name).read_bytes(), type=RuleBook) for name in FILES]
+    return RuleBook(
+        rules=tuple(each for part in parts for each in part.rules),
+        merges=tuple(each for part in parts for each in part.merges),
+        policies=tuple(each for part in parts for each in part.policies),
+        grades=tuple(each for part in parts for each in part.grades),
+    )
