@@ -139,6 +139,21 @@ class Suggestion(msgspec.Struct, frozen=True):
     covers_choices: tuple[tuple[str, str], ...] = ()
 
 
+class FiredAlert(msgspec.Struct, frozen=True):
+    """A critical or important finding of a case: the rule that fired, and the values (`evidence`) that made it."""
+
+    rule: str
+    version: int
+    alert_class: AlertClass
+    name: str
+    department: str
+    items: tuple[str, ...]
+    evidence: tuple[str, ...]
+    specialist: str = ""
+    advice: str = ""
+    follow_up_days: tuple[int, ...] = ()
+
+
 class DepartmentSummary(msgspec.Struct, frozen=True):
     """A department's drafted summary (科室小结) with the items that carried it."""
 

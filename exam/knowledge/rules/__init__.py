@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from exam.knowledge.rules.alerts import alerts_of, may_alert
 from exam.knowledge.rules.amounts import plain_text, read_amount
 from exam.knowledge.rules.conclusions import CompiledRules, is_nothing_abnormal_allowed, suggest, uncovered_items
-from exam.knowledge.rules.conditions import compiled, condition_items, evidence, holds
+from exam.knowledge.rules.conditions import compiled, condition_items, evidence, holds, leaves
 from exam.knowledge.rules.examples import book_problems, example_case, rule_problems
 from exam.knowledge.rules.flags import check_entry, flag_amount, is_plausible, judge
 from exam.knowledge.rules.formulas import FRIEDEWALD, compute, compute_all, evaluate, formula_items, friedewald
@@ -17,6 +18,7 @@ __all__ = [
     "NOTHING_ABNORMAL",
     "OUTSTANDING",
     "CompiledRules",
+    "alerts_of",
     "book_problems",
     "check_entry",
     "compiled",
@@ -36,6 +38,8 @@ __all__ = [
     "is_nothing_abnormal_allowed",
     "is_plausible",
     "judge",
+    "leaves",
+    "may_alert",
     "number_text",
     "plain_line",
     "plain_text",

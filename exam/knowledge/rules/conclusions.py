@@ -10,7 +10,7 @@ from datetime import date
 
 from exam.knowledge.book import Merge, Rule, RuleBook
 from exam.knowledge.facts import Because, Case, Category, Flag, Reading, Severity, Suggestion
-from exam.knowledge.rules.conditions import Test, compiled, evidence
+from exam.knowledge.rules.conditions import Test, compiled, condition_items, evidence
 from exam.knowledge.rules.wording import OUTSTANDING, finding_text, plain_line
 
 PLAIN_RULE = "plain"
@@ -64,16 +64,17 @@ class _Line:
 class CompiledRules:
     """A rule book ready to be asked; build it once per book and keep it."""
 
-    __slots__ = ("book", "merges", "rules")
+    __slots__ = ("alerts", "book", "merges", "rules")
 
     def __init__(self, book: RuleBook) -> None:
         self.book = book
         self.merges = book.merges
         self.rules: tuple[tuple[Rule, Test], ...] = tuple((rule, compiled(rule.condition)) for rule in book.rules)
+        self.alerts = tuple((rule, test, frozenset(condition_items(rule.condition))) for rule, test in self.rules if rule.alert)
 
     def fired(self, case: Case) -> list[Rule]:
         """The rules in force on the day of the case whose condition is true, before any merging."""
-        return [rule for rule, test in self.rules if _is_in_force(rule, case.on) and test(case)]
+        return [rule for rule, test in self.rules if is_in_force(rule, case.on) and test(case)]
 
 
 def suggest(case: Case, rules: CompiledRules | RuleBook) -> tuple[Suggestion, ...]:
@@ -81,7 +82,7 @@ def suggest(case: Case, rules: CompiledRules | RuleBook) -> tuple[Suggestion, ..
     ready = rules if isinstance(rules, CompiledRules) else CompiledRules(rules)
     lines = _keep_highest([(rule, _line_of(rule, case)) for rule in ready.fired(case)], case)
     for merge in ready.merges:
-        if _is_in_force(merge, case.on):
+        if is_in_force(merge, case.on):
             lines = _merged(lines, merge, case)
     lines = _without_twins(lines)
     covered = {pair for line in lines for pair in line.covers}
@@ -114,7 +115,8 @@ def _open_choices(reading: Reading, covered: set[tuple[str, str]]) -> tuple[str,
     return () if any(item == reading.item for item, _ in covered) else ("",)
 
 
-def _is_in_force(dated: Rule | Merge, on: date) -> bool:
+def is_in_force(dated: Rule | Merge, on: date) -> bool:
+    """Whether an entry holds on a day."""
     if dated.valid_from is not None and on < dated.valid_from:
         return False
     return dated.valid_to is None or on < dated.valid_to
