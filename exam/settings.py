@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 CORE = (
-    "exam", "billing", "registration", "results", "chief_review", "reporting",
+    "exam", "billing", "registration", "results", "critical_values", "chief_review", "reporting",
 )  # fmt: skip
 """The core rooms in order, from the ground floor up."""
 

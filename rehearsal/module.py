@@ -30,7 +30,7 @@ def _rehearse_arguments(parser: ArgumentParser) -> None:
 module = Module(
     name="rehearsal",
     title="演练",
-    needs=("exam", "billing", "registration", "results", "chief_review", "reporting"),
+    needs=("exam", "billing", "registration", "results", "critical_values", "chief_review", "reporting"),
     commands=(
         Command("demo", "set up a demonstration: staff, and a day's visits in every state", _demo),
         Command("rehearse", "play a day over HTTP and check every invariant afterwards", _rehearse, _rehearse_arguments),

@@ -18,7 +18,7 @@ from exam.kit.errors import BadInput, Forbidden, Refused, Stale
 from exam.kit.events import announce
 from exam.kit.house import Actor, actor_of, house_of
 from exam.knowledge import rules as knowledge
-from exam.knowledge.facts import Reading
+from exam.knowledge.facts import Case, Reading
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Progress
@@ -191,6 +191,7 @@ def _store(
     audit.note(db, "results.enter", subject=f"visit:{desk.found.visit.visit_no}", reason=reason)
     order = {code: place for place, code in enumerate(desk.sheet.items)}
     items = tuple(sorted(changed, key=lambda code: order.get(code, len(order))))
+    db.info[queries.STORED] = Case(desk.found.subject(rules.history_of(readings)), desk.found.visit.exam_on, readings, is_partial=True)
     announce(db, ResultStored(record.visit_id, record.site, record.department, record.version, items))
     return True
 

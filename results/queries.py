@@ -37,6 +37,7 @@ from results.facts import (
 )
 from results.models import Record, Value, Version
 
+STORED = "results.stored"
 _VALUES = Value.__table__.c
 _VISIT = (
     Visit.id, Visit.visit_no, Visit.site, Visit.person_id, Visit.person_name, Visit.sex, Visit.birth_on, Visit.category,
@@ -64,7 +65,7 @@ _VALUES_OF = PreparedStatement(
     )
 )
 """Without the ids that the asker has: to read each of them twenty times would cost as much as the values."""
-_SIGNED = (RecordState.VERIFIED.value, RecordState.LOCKED.value)
+SIGNED = (RecordState.VERIFIED.value, RecordState.LOCKED.value)
 
 
 def may_read_private(actor: Actor, department: str) -> bool:
@@ -248,6 +249,12 @@ def case_of(db: Session, visit_id: UUID) -> Case:
     return Case(found.subject(rules.history_of(today)), found.visit.exam_on, today, earlier)
 
 
+def stored_case(db: Session) -> Case:
+    """For a listener of ResultStored: the one department's readings that are stored right now, at no statement."""
+    found: Case = db.info[STORED]
+    return found
+
+
 def earlier_values(db: Session, visit_id: UUID, department: str | None = None) -> dict[str, tuple[EarlierValue, ...]]:
     """What the person had in earlier visits at this site, signed records only, newest first, by item; two statements."""
     row = db.execute(select(Visit).where(Visit.id == visit_id, Visit.site == actor_of(db).site)).scalar()
@@ -267,7 +274,7 @@ def _earlier_of(db: Session, visit: Any, catalogue: Catalogue, department: str |
         .join(Record, Record.values_id == _VALUES.version_id)
         .join(Visit, Visit.id == Record.visit_id)
         .where(
-            Visit.person_id == visit.person_id, Visit.site == visit.site, Visit.exam_on < visit.exam_on, Record.state.in_(_SIGNED)
+            Visit.person_id == visit.person_id, Visit.site == visit.site, Visit.exam_on < visit.exam_on, Record.state.in_(SIGNED)
         )
         .order_by(Visit.exam_on.desc(), Visit.id.desc())
     )

@@ -25,6 +25,7 @@ from results.entry import (
 from results.facts import RecordState
 from results.locks import lock, open_empty, unlock
 from results.models import Record
+from results.past_cases import StoredCase, cases_in_span
 from results.queries import (
     case_of,
     department_result,
@@ -32,13 +33,16 @@ from results.queries import (
     earlier_values,
     present_findings,
     readings,
+    stored_case,
     versions,
 )
 from results.rules import normal_values
 from results.work_list import departments_of_actor, next_visit_no, work_list
 
 __all__ = [
+    "StoredCase",
     "case_of",
+    "cases_in_span",
     "department_result",
     "department_results",
     "departments_of_actor",
@@ -58,6 +62,7 @@ __all__ = [
     "reopen",
     "require_department",
     "return_for_correction",
+    "stored_case",
     "take_in",
     "unlock",
     "verify",

@@ -1,0 +1,43 @@
+"""What critical values bring: the board, the loop with its clocks, the register, and what must hold of all alerts."""
+
+from __future__ import annotations
+
+from critical_values import service, verify
+from exam.kit.module import Job, Module
+from results.facts import ResultStored
+
+module = Module(
+    name="critical_values",
+    title="危急值",
+    needs=("exam", "results"),
+    permissions={
+        "critical_values.read": "查看危急值看板",
+        "critical_values.confirm": "复核、排除危急值",
+        "critical_values.notify": "通知与接收确认",
+        "critical_values.handle": "处理、回访与结案",
+        "critical_values.export": "导出危急值登记本",
+        "critical_values.head": "接收科主任级超时提醒",
+        "critical_values.direct": "接收中心主任级超时提醒",
+    },
+    roles={
+        "doctor": ("科室医生", ("critical_values.read", "critical_values.confirm", "critical_values.notify")),
+        "chief": (
+            "主检医师",
+            (
+                "critical_values.read", "critical_values.confirm", "critical_values.notify", "critical_values.handle",
+                "critical_values.head",
+            ),
+        ),
+        "critical_keeper": (
+            "危急值管理员",
+            (
+                "critical_values.read", "critical_values.confirm", "critical_values.notify", "critical_values.handle",
+                "critical_values.export", "critical_values.direct",
+            ),
+        ),
+        "desk_chief": ("前台主管", ("critical_values.read", "critical_values.notify")),
+    },
+    listeners=((ResultStored, service.on_result_stored),),
+    invariants=verify.INVARIANTS,
+    jobs=(Job("clocks", 10, service.escalate_due),),
+)  # fmt: skip
