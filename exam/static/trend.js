@@ -1,4 +1,4 @@
-// Small charts of one item over the years: <div data-trend='{"points":[["2024-05-01",5.1]],"low":3.5,"high":5.3,"unit":"mmol/L","label":"钾"}'>.
+// Small charts of one item over the years: <div data-trend='{"points":[["2024-05-01",5.1,""]],"low":3.5,"high":5.3,"unit":"mmol/L","label":"钾"}'>.
 // The chart library is fetched only by a page that has such a chart. The numbers also stand in the page as text.
 "use strict";
 
@@ -41,6 +41,7 @@ function paintPoints(plot, numbers, low, high) {
   const radius = 4 * devicePixelRatio;
   plot.ctx.save();
   numbers.forEach((number, index) => {
+    if (number === null) return;
     const isAbnormal = (low !== null && number < low) || (high !== null && number > high);
     plot.ctx.fillStyle = isAbnormal ? TREND_COLOURS.abnormal : TREND_COLOURS.line;
     plot.ctx.beginPath();
@@ -53,11 +54,22 @@ function paintPoints(plot, numbers, low, high) {
 function drawTrend(place) {
   const { label, unit = "", points, low = null, high = null } = JSON.parse(place.dataset.trend);
   if (!points.length) return;
-  const days = points.map(([day]) => Date.parse(`${day}T00:00:00Z`) / 1000);
-  const numbers = points.map(([, number]) => number);
+  // A hole in the line before a value of another unit or method: between the two days there is a place without a number.
+  const days = [];
+  const numbers = [];
+  for (const [day, number, breaks] of points) {
+    const at = Date.parse(`${day}T00:00:00Z`) / 1000;
+    if (breaks) {
+      days.push((days.at(-1) + at) / 2);
+      numbers.push(null);
+    }
+    days.push(at);
+    numbers.push(number);
+  }
+  const shown = days.filter((_, index) => numbers[index] !== null);
   const year = 31557600;
   place.setAttribute("role", "img");
-  place.setAttribute("aria-label", `${label}:${points.map(([day, number]) => `${day} ${number}${unit}`).join(",")}`);
+  place.setAttribute("aria-label", `${label}:${points.map(([day, number, breaks]) => `${breaks ? `${breaks} ` : ""}${day} ${number}${unit}`).join(",")}`);
   const axis = { stroke: TREND_COLOURS.ink, font: '14px system-ui, "Noto Sans SC", sans-serif', grid: { stroke: TREND_COLOURS.grid, width: 1 }, ticks: { show: false } };
   const plot = new window.uPlot({
     width: Math.max(place.clientWidth, 160),
@@ -65,7 +77,7 @@ function drawTrend(place) {
     cursor: { show: false },
     legend: { show: false },
     scales: { x: { time: false, range: () => [days[0] - year / 4, days.at(-1) + year / 4] }, y: { range: () => trendExtent(numbers, low, high) } },
-    axes: [{ ...axis, splits: () => days, values: (_, splits) => splits.map(yearOf), grid: { show: false }, size: 26 }, { ...axis, size: 48, space: 28 }],
+    axes: [{ ...axis, splits: () => shown, values: (_, splits) => splits.map(yearOf), grid: { show: false }, size: 26 }, { ...axis, size: 48, space: 28 }],
     series: [{}, { stroke: TREND_COLOURS.line, width: 2, points: { show: false } }],
     hooks: { drawClear: [(chart) => paintBand(chart, low, high)], draw: [(chart) => paintPoints(chart, numbers, low, high)] },
   }, [days, numbers], place);

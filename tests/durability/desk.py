@@ -23,20 +23,26 @@ from exam.kit.house import House, system_actor
 from exam.people import service as people
 from exam.people.facts import IdKind, NewPerson
 from exam.visits import service as visits
-from exam.visits.facts import VisitOpened
+from exam.visits.facts import Milestone, VisitOpened
+from results import service as results
+from results.facts import DeliveredValue
 
 TODAY = date(2026, 11, 21)
 LETTERS = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨"
 
 
 def register(house: House, number: int) -> str:
-    """One acknowledged write: a person with a visit; returns the visit number."""
+    """One acknowledged write: a person with a visit; returns the visit number. Before it says so, a critical value is stored."""
     name = "".join(LETTERS[int(digit, 16)] for digit in f"{number:04x}")
     new = NewPerson(name=name, id_kind=IdKind.NONE, phone=f"138{number:08}", sex="F", birth_on=date(1990, 1, 1))
     with house.unit(system_actor("01")) as db:
         person = people.register(db, new)
         visit_id = visits.open_visit(db, visits.NewVisit(person_id=person.person_id, exam_on=TODAY, package="P02"))
-        return visits.card(db, visit_id).visit_no
+        visits.reach(db, visit_id, Milestone.CHECKED_IN)
+        visit_no = visits.card(db, visit_id).visit_no
+    with house.unit(system_actor("01")) as db:
+        results.receive(db, visit_id, "GEN", [DeliveredValue("TEMP", "41.2", "℃")])
+    return visit_no
 
 
 def arm(house: House, crash_at: str) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from exam import commands
 from exam.backup_restore import open_restored, restore
 from exam.backup_ship import ship
 from exam.kit.house import House, system_actor
+from exam.knowledge import service as rule_store
+from tests.critical_values.cases import TEMPERATURE
 from tests.fixtures import houses
 
 CRASH_POINTS = (
@@ -30,6 +33,9 @@ CRASH_POINTS = (
     "statement:INSERT INTO exam_outbox",
     "statement:INSERT INTO exam_audit ",
     "statement:UPDATE exam_audit_writer",
+    "statement:INSERT INTO results_value",
+    "statement:INSERT INTO critical_values_alert",
+    "statement:INSERT INTO critical_values_board",
 )
 RANDOM_KILLS = int(os.environ.get("EXAM_RANDOM_KILLS", "6"))
 """`make prove-durability` asks for more."""
@@ -43,6 +49,8 @@ def home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
     template = houses.template("sqlite", tmp_path_factory)
     for house in template.copy(tmp_path / "home"):
         (tmp_path / "home" / "keys").symlink_to(house.keys.folder)
+        with house.unit(system_actor("01")) as db:
+            rule_store.publish(db, [TEMPERATURE], valid_from=date(2025, 1, 1), reason="测试用规则")
         yield tmp_path / "home"
 
 
@@ -120,6 +128,11 @@ def test_every_promise_survives_kills_at_named_points_and_at_random(desks: Desks
     with house.unit(system_actor("01"), write=False) as db:
         letters = db.scalar(text("select count(*) from exam_outbox where delivery = 'test.letter'"))
     assert letters == len(present(house)), "a visit without its letter, or a letter without its visit"
+    with house.unit(system_actor("01"), write=False) as db:
+        hot = set(db.scalars(text("select visit_id from results_value where item_code = 'TEMP'")))
+        alerted = set(db.scalars(text("select visit_id from critical_values_alert")))
+    assert hot == alerted, "a critical value without its alert, or an alert without its value"
+    assert len(hot) >= len(promised)
     ship(house, copies)
     restore(copies, tmp_path / "restored" / "data", house.keys)
     again = open_restored(house.settings, tmp_path / "restored" / "data")
