@@ -7,7 +7,7 @@ PORT ?= 8000
 export EXAM_HOME ?= var
 QUICK ?=
 
-.PHONY: help run test tests lint types bench prove-durability prove-postgresql-backup rehearse lock clean
+.PHONY: help run test tests lint types bench prove-durability prove-rules prove-gate prove-postgresql-backup rehearse lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -37,11 +37,17 @@ lint: .venv/.test ## ruff, import contracts, and that the locks name no host
 types: .venv/.test ## mypy, strict
 	$(BIN)/mypy
 
-bench: .venv/.test ## workloads P6, P7, P8, P12 against their peers; writes bench.json
+bench: .venv/.test ## workloads P6, P7, P8, P12 against their peers, and the rules; writes bench.json
 	$(BIN)/python -m bench $(if $(QUICK),--quick)
 
 prove-durability: .venv/.test ## kill and power-cut proofs (QUICK=1 for a short one)
 	$(BIN)/python tools/prove_durability.py $(if $(QUICK),--quick)
+
+prove-rules: .venv/.test ## the medical rules against a slow second reading of them (QUICK=1 for a short run)
+	$(BIN)/python tools/prove_rules.py $(if $(QUICK),--quick)
+
+prove-gate: .venv/.test ## recall and false alarms of the contradiction gate on its seeded reviews
+	$(BIN)/python tools/prove_gate.py
 
 prove-postgresql-backup: .venv/.test ## run the PostgreSQL steps of docs/backup.md as they are written (needs pgbackrest)
 	@command -v pgbackrest >/dev/null || { echo "missing Debian package: pgbackrest" >&2; exit 1; }

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import ground, report, workloads
+from bench import ground, report, rules, workloads
 from exam.kit.clock import SystemClock
 
 
@@ -27,9 +27,10 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     kills: int = 3
     kill_after: float = 10
     wanted: int = 10_000
+    year: int = 30_000
 
 
-QUICK = Size(sizes=(20, 1_000), rounds=1, seconds=1, tail_seconds=2, looks=3, kills=1, kill_after=1, wanted=0)
+QUICK = Size(sizes=(20, 1_000), rounds=1, seconds=1, tail_seconds=2, looks=3, kills=1, kill_after=1, wanted=0, year=300)
 
 
 def measure(kind: str, home: Path, cluster: Path | None, size: Size, only: str, say: Callable[[str], None]) -> report.Kind:
@@ -37,7 +38,8 @@ def measure(kind: str, home: Path, cluster: Path | None, size: Size, only: str, 
     on = ground.Ground(kind, home / kind, cluster)
     found = report.Kind(kind=kind)
     middle = size.sizes[min(1, len(size.sizes) - 1)]
-    for visits in size.sizes:
+    # The rules read visits span by span: ten thousand tell as much as a hundred thousand.
+    for visits in size.sizes if only != "rules" else [each for each in size.sizes if each <= 10_000]:
         found.fill_seconds[visits] = on.grow(visits)
         say(f"{kind}: {visits:,} visits after {found.fill_seconds[visits]:.0f} s")
         stand = workloads.Stand(on)
@@ -45,6 +47,8 @@ def measure(kind: str, home: Path, cluster: Path | None, size: Size, only: str, 
             found.growth += workloads.look(stand, size.looks)
         if visits == middle:
             _compete(stand, found, size, only, say)
+    if "rules" in only:
+        found.past = rules.past(on, size.year)
     if "P8" in only:
         found.p8_size = on.size
         found.p8 = workloads.tails(stand, workloads.CONTESTANTS, size.tail_seconds, say)
@@ -86,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds on a small database: a smoke test, no figures to quote")
     parser.add_argument("--database", action="append", choices=ground.KINDS, help="only this database")
-    parser.add_argument("--only", default="P6,P7,P8,P12,growth", help="workloads, separated by commas")
+    parser.add_argument("--only", default="P6,P7,P8,P12,growth,rules", help="workloads, separated by commas")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--page", type=Path, help="the page that shows the run (docs/performance.md after a full run)")
     parser.add_argument("--folder", type=Path, help="where the databases are made, removed afterwards (the system's own)")
@@ -104,6 +108,8 @@ def main(arguments: list[str] | None = None) -> int:
             at=SystemClock().now(), is_quick=chosen.quick, machine=report.machine(), load_average=os.getloadavg()[0],
             flush_us=flush_us(home),
         )  # fmt: skip
+        if "rules" in chosen.only:
+            run.rules = rules.measure(size.year, size.rounds)
         with ground.postgresql(home) as cluster:
             for kind in chosen.database or ground.KINDS:
                 if kind == "postgresql" and cluster is None:

@@ -162,6 +162,9 @@ def _usual(item: Any) -> str:
     if item.value_type == ValueType.TEXT:
         return item.normal_text or "未见异常"
     bounds = next(((each.low, each.high) for each in item.ranges if each.low and each.high), None)
+    upper = next((each.high for each in item.ranges if each.high), None)
+    if bounds is None and upper:  # what no living person has is refused before the first signature
+        return f"{float(upper) * 0.8:.{item.decimals}f}"
     low, high = bounds or (item.plausible_low or "1", item.plausible_low or "1")
     return f"{(float(low) + float(high)) / 2:.{item.decimals}f}"
 

@@ -9,13 +9,14 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chief_review import rules, signing
+from chief_review import changes, gate, rules, signing
 from chief_review.facts import (
     FINAL,
     FIRST,
     Block,
     Body,
     ConclusionLine,
+    LineChanges,
     Review,
     ReviewScreen,
     ReviewState,
@@ -27,11 +28,15 @@ from exam.kit.errors import Refused
 from exam.kit.house import actor_of
 from exam.knowledge import rules as knowledge
 from exam.knowledge import service as rule_store
+from exam.knowledge.book import RuleBook
 from exam.knowledge.facts import Case, Suggestion
+from exam.knowledge.gate import GateFinding
+from exam.knowledge.rules import RecheckProposal
 from exam.visits import service as visits
+from exam.visits.facts import OrderLine
 from exam.visits.models import Visit
 from results import service as results
-from results.facts import DepartmentResult
+from results.facts import DepartmentResult, EarlierValue
 
 _LINES = tuple[ConclusionLine, ...]
 _KEYS = tuple[str, ...]
@@ -41,6 +46,7 @@ _KEYS = tuple[str, ...]
 class Desk:
     """A visit's review with everything it rests on; rows stay inside this room."""
 
+    db: Session
     visit: Visit
     row: ReviewRow | None
     stored: ReviewVersion | None
@@ -49,9 +55,12 @@ class Desk:
     pictures: dict[UUID, UUID]
     """The picture of the hand-written signature by the signature that was given with it."""
     departments: tuple[DepartmentResult, ...]
+    lines: tuple[OrderLine, ...]
+    earlier: dict[str, tuple[EarlierValue, ...]]
     case: Case
     suggested: tuple[Suggestion, ...]
     is_nothing_allowed: bool
+    book: RuleBook
 
     @property
     def basis(self) -> str:
@@ -64,9 +73,22 @@ class Desk:
         return signing.shown_digest(signing.content_digest(self.visit.id, self.body.lines, self.body.is_nothing_abnormal), self.basis)
 
     @property
+    def findings(self) -> tuple[GateFinding, ...]:
+        """What the contradiction gate says about the review as it is now."""
+        return gate.findings(self.db, self.book, self.body.lines, self.case, self.departments, self.lines)
+
+    @property
     def blocks(self) -> tuple[Block, ...]:
-        """What stands in the way of a signature."""
-        return signing.signing_blocks(self.body, self.case, self.departments, self.suggested, is_nothing_allowed=self.is_nothing_allowed)
+        """What stands in the way of the signature that is due."""
+        return self.blocks_with(self.findings)
+
+    def blocks_with(self, found: tuple[GateFinding, ...]) -> tuple[Block, ...]:
+        """As `blocks`, when the gate has been asked already. What other rooms hold against the release counts once the final
+        signature is due."""
+        held = signing.signing_blocks(self.body, self.case, self.departments, self.suggested, is_nothing_allowed=self.is_nothing_allowed)
+        is_final_due = self.standing(FIRST) is not None and self.standing(FINAL) is None
+        others = gate.release_blocks(self.db, self.visit.id) if is_final_due else ()
+        return (*held, *gate.blocks_of(found), *others)
 
     def standing(self, level: str) -> ReviewSignature | None:
         """The signature of a level that was not undone."""
@@ -89,13 +111,14 @@ def sit_down(db: Session, visit_id: UUID, *, lock: bool = False) -> Desk:
         .where(ReviewSignature.visit_id == visit_id)
         .order_by(ReviewSignature.number)
     ).all()
-    case = results.case_of(db, visit_id)
+    examined = results.examined(db, visit_id)
+    case = examined.case
     book = rule_store.rules_in_force(db, case.on)
     return Desk(
-        visit=visit, row=row, stored=stored, body=body_of(stored) if stored else Body(), signatures=[each for each, _ in signed],
+        db=db, visit=visit, row=row, stored=stored, body=body_of(stored) if stored else Body(), signatures=[each for each, _ in signed],
         pictures={each.id: picture_id for each, picture_id in signed if picture_id is not None},
-        departments=results.department_results(db, visit_id), case=case, suggested=knowledge.suggest(case, book),
-        is_nothing_allowed=knowledge.is_nothing_abnormal_allowed(case, book),
+        departments=examined.departments, lines=examined.lines, earlier=examined.earlier, case=case, suggested=knowledge.suggest(case, book),
+        is_nothing_allowed=knowledge.is_nothing_abnormal_allowed(case, book), book=book.book,
     )  # fmt: skip
 
 
@@ -124,7 +147,7 @@ def to_review(desk: Desk) -> Review:
         lines=desk.body.lines, is_nothing_abnormal=desk.body.is_nothing_abnormal, digest=desk.shown,
         signatures=tuple(to_signature(each, desk.pictures.get(each.id)) for each in held), author_id=row.author_id if row else None,
         author=row.author if row else "", removed=desk.body.removed, is_rereview=row.is_rereview if row else False,
-        attention=row.attention if row else "",
+        attention=row.attention if row else "", grades=knowledge.graded(desk.case, desk.book.grades),
     )  # fmt: skip
 
 
@@ -144,22 +167,40 @@ def screen(db: Session, visit_id: UUID) -> ReviewScreen:
     desk = sit_down(db, visit_id)
     by_key = {each.key: each for each in desk.suggested}
     is_open = desk.row is not None and desk.row.state != ReviewState.FINAL
+    found = desk.findings if is_open else ()
     abnormal = [each for part in desk.departments for each in part.readings if each.flag in knowledge.OUTSTANDING]
     return ReviewScreen(
         card=visits.card(db, visit_id), review=to_review(desk), results=desk.departments, abnormal=tuple(abnormal),
-        earlier=results.earlier_values(db, visit_id), suggestions=desk.suggested,
+        earlier=desk.earlier, suggestions=desk.suggested,
         uncovered=rules.uncovered_readings(desk.body.lines, desk.case) if desk.row else (),
         removed=tuple(by_key[key] for key in desk.body.removed if key in by_key),
         outdated=frozenset(line.key for line in rules.outdated_lines(desk.body.lines, desk.suggested, desk.case)) if is_open else frozenset(),
-        blocks=desk.blocks if desk.row else (),
+        blocks=desk.blocks_with(found) if desk.row else (), warnings=tuple(each for each in found if not each.is_blocking),
         has_new_results=desk.stored is not None and desk.stored.basis != desk.basis,
         is_nothing_abnormal_allowed=desk.is_nothing_allowed,
         history=tuple(
             SignatureFact(each.level, each.name, each.title, each.at, each.undoes is not None, each.reason)
             for each in reversed(desk.signatures)
         ),
-        final_refusal=_final_refusal(db, desk),
+        final_refusal=_final_refusal(db, desk), changes=_changes(db, desk), proposals=proposals(desk),
     )  # fmt: skip
+
+
+def proposals(desk: Desk) -> tuple[RecheckProposal, ...]:
+    """What the rules behind the review's lines want examined again; before it has lines, those behind the suggestions."""
+    return knowledge.recheck_proposals(desk.body.lines if desk.stored is not None else desk.suggested, desk.book)
+
+
+def _changes(db: Session, desk: Desk) -> LineChanges:
+    """What differs from the last signature where the review comes again, else from the findings that the lines were written on."""
+    if desk.row is None or (not desk.row.is_rereview and (desk.stored is None or desk.stored.basis == desk.basis)):
+        return LineChanges()
+    signed = next((each.version for level in (FINAL, FIRST) for each in reversed(desk.signatures) if each.level == level), None)
+    lines = None
+    if desk.row.is_rereview and signed is not None:
+        wanted = select(ReviewVersion.lines).where(ReviewVersion.visit_id == desk.visit.id, ReviewVersion.number == signed)
+        lines = msgspec.json.decode(db.execute(wanted).scalar_one(), type=_LINES)
+    return changes.changes_since(desk.body.lines, lines, desk.case, {merge.code for merge in desk.book.merges})
 
 
 def _final_refusal(db: Session, desk: Desk) -> str:

@@ -13,6 +13,8 @@ import msgspec
 from exam.kit.errors import Stale
 from exam.kit.module import Slot
 from exam.knowledge.facts import Because, Category, Reading, Severity, Suggestion
+from exam.knowledge.gate import GateFinding
+from exam.knowledge.rules import Graded, RecheckProposal
 from exam.visits.facts import VisitCard
 from results.facts import DepartmentResult, EarlierValue
 
@@ -110,6 +112,7 @@ class Review(msgspec.Struct, frozen=True):
 
     `digest` is of what a screen shows now: the lines and the results they rest on. A standing signature with another
     digest signed something that has changed since. `removed` are keys of suggestions that a doctor deleted.
+    `grades` are those of each domain, by the scales of the visit's day.
     `is_rereview` and `attention` say that an earlier final review was undone, or that its results were corrected.
     """
 
@@ -125,6 +128,7 @@ class Review(msgspec.Struct, frozen=True):
     removed: tuple[str, ...] = ()
     is_rereview: bool = False
     attention: str = ""
+    grades: tuple[Graded, ...] = ()
 
 
 class ReviewFinalized(msgspec.Struct, frozen=True):
@@ -297,6 +301,12 @@ REVIEW_PANEL: Slot[Callable[[Any, VisitCard, Review], ReviewPanel | None]] = Slo
 )
 
 
+RELEASE_BLOCKS: Slot[Callable[[Any, UUID], tuple[Block, ...]]] = Slot(
+    "You get the session (read only) and a visit; return what keeps its report from being released, each with its remedy. Asked "
+    "at the final signature and once more when the report is issued."
+)
+
+
 class SignatureFact(msgspec.Struct, frozen=True):
     """A signature or the undoing of one, as the history shows it."""
 
@@ -308,12 +318,32 @@ class SignatureFact(msgspec.Struct, frozen=True):
     reason: str = ""
 
 
+class ValueChange(msgspec.Struct, frozen=True):
+    """A finding that a line rested on, as it was and as it is now."""
+
+    before: str
+    after: str
+
+
+class LineChanges(msgspec.Struct, frozen=True):
+    """What has changed since a review was last signed, or since its lines were written: by line, and over the whole review.
+
+    `new` are the keys of lines that were not signed; `gone` the signed lines that are no more, with what changed under them.
+    """
+
+    by_line: dict[str, tuple[ValueChange, ...]] = {}
+    new: frozenset[str] = frozenset()
+    gone: tuple[tuple[str, tuple[ValueChange, ...]], ...] = ()
+
+
 class ReviewScreen(msgspec.Struct, frozen=True):
     """Everything that the reviewer's desk shows about one visit.
 
     `uncovered` are flagged readings without a line, `removed` the deleted suggestions that could come back, `outdated`
     the keys of lines whose findings have changed and that nobody expressly keeps, `has_new_results` whether results changed since the last save,
-    `final_refusal` why the actor may not give the final signature that is due.
+    `final_refusal` why the actor may not give the final signature that is due, `warnings` what the contradiction gate says
+    without standing in the way, `changes` what differs from what was signed (OTH-3), `proposals` what the rules want
+    examined again.
     """
 
     card: VisitCard
@@ -330,3 +360,6 @@ class ReviewScreen(msgspec.Struct, frozen=True):
     is_nothing_abnormal_allowed: bool
     history: tuple[SignatureFact, ...] = ()
     final_refusal: str = ""
+    warnings: tuple[GateFinding, ...] = ()
+    changes: LineChanges = LineChanges()
+    proposals: tuple[RecheckProposal, ...] = ()

@@ -1,11 +1,11 @@
-"""Chief review's tables: the review of a visit, its append-only versions, and the append-only signatures with their pictures."""
+"""Chief review's tables: reviews, their append-only versions and signatures with their pictures, recheck plans, and pushes to specialists."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exam.kit.db import Model
@@ -97,3 +97,97 @@ class SignedPicture(Model):
 
     signature_id: Mapped[UUID] = mapped_column(ForeignKey("chief_review_signature.id"), primary_key=True)
     picture_id: Mapped[UUID] = mapped_column(ForeignKey("exam_signature_picture.id"))
+
+
+class RecheckPlan(Model):
+    """What a review's writers chose of the proposed rechecks, as often as somebody saved it. `body` is JSON."""
+
+    __tablename__ = "chief_review_recheck_plan"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("exam_visit.id"))
+    number: Mapped[int]
+    body: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str]
+
+    __table_args__ = (UniqueConstraint("visit_id", "number"), CheckConstraint("number > 0", name="number"))
+
+
+class PushRow(Model):
+    """Findings of a visit that were pushed to a specialist department (推送专科). `findings` is a JSON list of key and text."""
+
+    __tablename__ = "chief_review_push"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("exam_visit.id"))
+    specialist: Mapped[str]
+    findings: Mapped[str] = mapped_column(Text)
+    urgency: Mapped[str]
+    note: Mapped[str] = mapped_column(Text)
+    is_private: Mapped[bool]
+    pushed_by: Mapped[UUID | None]
+    pushed_name: Mapped[str]
+    pushed_at: Mapped[datetime]
+
+    __table_args__ = (CheckConstraint("urgency in ('routine', 'soon', 'urgent')", name="urgency"),)
+
+
+class PushFact(Model):
+    """What came of a push: read, the person told, visited with a diagnosis and fees, not coming, withdrawn, or taken back."""
+
+    __tablename__ = "chief_review_push_fact"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    push_id: Mapped[UUID] = mapped_column(ForeignKey("chief_review_push.id"))
+    number: Mapped[int]
+    kind: Mapped[str]
+    channel: Mapped[str]
+    message_id: Mapped[UUID | None]
+    diagnosis: Mapped[str] = mapped_column(Text)
+    fee_fen: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str]
+
+    __table_args__ = (
+        UniqueConstraint("push_id", "number"),
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("kind in ('see', 'message', 'tell', 'visit', 'not_coming', 'withdraw', 'undo')", name="kind"),
+        Index("ix_chief_review_push_fact_message", "message_id"),
+        CheckConstraint("fee_fen is null or fee_fen >= 0", name="fee"),
+    )
+
+
+class PushBoard(Model):
+    """Where a push stands, for the specialists' lists and for counting: derived from its facts, compared by `exam verify`."""
+
+    __tablename__ = "chief_review_push_board"
+    __audited__ = False
+
+    push_id: Mapped[UUID] = mapped_column(ForeignKey("chief_review_push.id"), primary_key=True)
+    site: Mapped[str]
+    visit_id: Mapped[UUID]
+    specialist: Mapped[str]
+    urgency: Mapped[str]
+    state: Mapped[str]
+    pushed_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]
+    told_at: Mapped[datetime | None]
+    visited_at: Mapped[datetime | None]
+    sms: Mapped[str]
+    diagnosis: Mapped[str] = mapped_column(Text)
+    fee_fen: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    facts: Mapped[int]
+
+    __table_args__ = (
+        Index("ix_chief_review_push_board_list", "site", "state", "specialist", "pushed_at"),
+        Index("ix_chief_review_push_board_visit", "visit_id"),
+    )

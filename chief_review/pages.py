@@ -11,7 +11,7 @@ from litestar import Request, Response
 from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery
 
-from chief_review import service
+from chief_review import pushes, recheck_plan, service
 from chief_review.facts import (
     CATEGORIES,
     FINAL,
@@ -28,11 +28,13 @@ from chief_review.facts import (
     QueueTab,
     ReviewScreen,
 )
+from chief_review.push_facts import PUSH_STATE_NAMES
 from exam.kit import audit, sheets, web
 from exam.kit.clock import local
 from exam.kit.errors import BadInput
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
+from exam.knowledge import proposals
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Category, Reading
 from exam.staff import service as staff
@@ -166,7 +168,7 @@ def show_review(request: AnyRequest, db: web.Db, visit_no: FromPath[str], open: 
     visit_id = visits.find_id(db, visit_no)
     found = service.screen(db, visit_id)
     audit.read(db, "chief_review.read_review", f"visit:{found.card.visit_no}")
-    return web.page(db, "chief_review/review.html", opens_signing=open == "sign", **_values(db, found))
+    return web.page(db, "chief_review/review.html", opens_signing=open == "sign", strips=visits.strips(db, found.card), **_values(db, found))
 
 
 def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
@@ -180,7 +182,15 @@ def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
         "state_names": REVIEW_STATE_NAMES, "record_states": RECORD_STATE_NAMES, "levels": LEVEL_NAMES,
         "bare_value": _bare_value, "printed_unit": knowledge.printed_unit, "finding_text": knowledge.finding_text,
         "history_days": _history_days(found), "slug_of": _slug_of, "range_mark": service.range_mark,
+        "plan": recheck_plan.plan_screen(db, found), "pushes": pushes.of_visit(db, found.card.id), "push_states": PUSH_STATE_NAMES,
+        "unapproved": _unapproved(db, found), "change_text": knowledge.change_text, "trend_points": knowledge.trend_points,
     }  # fmt: skip
+
+
+def _unapproved(db: web.Db, found: ReviewScreen) -> frozenset[tuple[str, int]]:
+    """The rules behind the lines on the screen that no doctor has approved."""
+    lines = (*found.review.lines, *found.suggestions)
+    return proposals.unapproved(db, [(why.rule, why.version) for line in lines for why in line.because], found.card.exam_on)
 
 
 def _bare_value(reading: Reading) -> str:

@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
-from chief_review import rules, signing
+from chief_review import gate, rules, signing
 from chief_review.desk import Desk, require_final_signer, review, screen, sit_down, suggestions, to_review
 from chief_review.facts import (
     FINAL,
@@ -54,6 +54,7 @@ __all__ = [
     "queue",
     "range_mark",
     "regenerate",
+    "require_releasable",
     "return_to_department",
     "review",
     "save",
@@ -219,6 +220,12 @@ def sign_final(db: Session, visit_id: UUID, digest: str) -> Review:
     audit.note(db, "chief_review.sign_final", subject=f"visit:{desk.visit.visit_no}")
     announce(db, ReviewFinalized(visit_id, desk.visit.site, row.version))
     return to_review(desk)
+
+
+def require_releasable(db: Session, visit_id: UUID) -> None:
+    """Refuses the release of a report while a blocking check of the gate, or another room, speaks against it."""
+    desk = sit_down(db, visit_id)
+    signing.require_no_block((*gate.blocks_of(desk.findings), *gate.release_blocks(db, visit_id)))
 
 
 def _refuse_signed(desk: Desk, level: str) -> None:

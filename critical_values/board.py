@@ -186,6 +186,25 @@ def alert_list(db: Session, filters: BoardFilters, page: int = 1, size: int = PA
     return AlertList(lines, _counts(db, now), total, page, pages)
 
 
+def lines_of(db: Session, alert_ids: Sequence[UUID]) -> tuple[AlertLine, ...]:
+    """These alerts of the actor's site as lines, in the order asked for."""
+    now = house_of(db).clock.now()
+    found = (
+        select(AlertRow, AlertBoard, Visit, VisitBoard)
+        .join(AlertBoard, AlertBoard.alert_id == AlertRow.id)
+        .join(Visit, Visit.id == AlertBoard.visit_id)
+        .join(VisitBoard, VisitBoard.visit_id == AlertBoard.visit_id)
+        .where(AlertBoard.alert_id.in_(alert_ids), AlertBoard.site == actor_of(db).site)
+    )
+    latest = _latest_evidence(db, alert_ids)
+    lines = {}
+    for row in db.execute(found):
+        alert = _to_alert(row.AlertRow, row.AlertBoard, latest)
+        is_late = alert.due_at is not None and alert.due_at < now
+        lines[alert.id] = AlertLine(alert, visits.to_card(row.Visit, row.VisitBoard), is_late)
+    return tuple(lines[each] for each in alert_ids if each in lines)
+
+
 def _counts(db: Session, now: datetime) -> dict[str, int]:
     is_open = AlertBoard.next_step != ""
     row = db.execute(

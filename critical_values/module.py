@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from critical_values import service, verify
-from exam.kit.module import Job, Module
+from critical_values import api, loop_pages, pages, report_pages, screens, service, telling, verify
+from critical_values.facts import CriticalAlertOverdue, CriticalAlertRaised
+from exam.kit.module import Job, MenuEntry, Module
+from exam.messages.facts import MessageSettled
+from exam.visits.facts import VISIT_STRIPS
 from results.facts import ResultStored
 
 module = Module(
     name="critical_values",
     title="危急值",
     needs=("exam", "results"),
+    routes=(*pages.routes, *report_pages.routes, *loop_pages.routes, *api.routes),
     permissions={
         "critical_values.read": "查看危急值看板",
         "critical_values.confirm": "复核、排除危急值",
@@ -37,7 +41,14 @@ module = Module(
         ),
         "desk_chief": ("前台主管", ("critical_values.read", "critical_values.notify")),
     },
-    listeners=((ResultStored, service.on_result_stored),),
+    fills=((VISIT_STRIPS, screens.visit_strip),),
+    menu=(MenuEntry("危急值", "/alerts", "critical_values.read", "urgent", 35, home=45),),
+    listeners=(
+        (ResultStored, service.on_result_stored),
+        (CriticalAlertRaised, telling.on_alert_raised),
+        (CriticalAlertOverdue, telling.on_alert_overdue),
+        (MessageSettled, telling.on_message_settled),
+    ),
     invariants=verify.INVARIANTS,
     jobs=(Job("clocks", 10, service.escalate_due),),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from critical_values import board, rules
@@ -58,12 +58,19 @@ __all__ = [
     "escalate_due",
     "hand_over",
     "on_result_stored",
-    "require_told",
     "screen",
+    "since_opened",
     "take",
+    "untold",
 ]
 
-_HAS_ALERT = PreparedStatement(select(AlertRow.id).where(AlertRow.visit_id == bindparam("of_visit")).limit(1))
+_KNOWN = PreparedStatement(
+    select(
+        rule_store.REVISION.scalar_subquery().label("revision"),
+        exists(select(AlertRow.id).where(AlertRow.visit_id == bindparam("of_visit"))).label("has_alert"),
+    )
+)
+"""What is asked at every saving of results, in one statement."""
 
 
 # --- found -----------------------------------------------------------------------------------------------------------
@@ -72,11 +79,12 @@ _HAS_ALERT = PreparedStatement(select(AlertRow.id).where(AlertRow.visit_id == bi
 def on_result_stored(db: Session, event: ResultStored) -> None:
     """A result was stored, by whomever: its alerts are raised, changed or superseded in the same transaction (CRV-2)."""
     today = day_of(house_of(db).clock.now())
-    book = rule_store.rules_in_force(db, today)
+    known = _KNOWN.first(db, of_visit=event.visit_id)
+    assert known is not None  # a select without a table has one row
+    book = rule_store.rules_of_revision(db, known.revision or 0, today)
     part = msgspec.structs.replace(results.stored_case(db), on=today)
-    # Most values are ordinary: the department's own ones say so, and nothing else is read but whether there was an alert.
-    has_alert = _HAS_ALERT.first(db, of_visit=event.visit_id) is not None
-    if has_alert or knowledge.may_alert(part, book, event.items):
+    # Most values are ordinary: the department's own ones say so, and nothing else is read.
+    if known.has_alert or knowledge.may_alert(part, book, event.items):
         _judge(db, event.visit_id)
 
 
@@ -154,13 +162,14 @@ def take(db: Session, alert_id: UUID, seen: int, step: Act) -> CriticalAlert:
     rules.require_version(seen, len(steps))
     rules.require_facts(step, alert_of(db, alert_id).alert_class, steps)
     if isinstance(step, CalledBack):
-        done = 1 + sum(isinstance(each.step, CalledBack) for each in _since_opened(steps))
+        done = 1 + sum(isinstance(each.step, CalledBack) for each in since_opened(steps))
         step = msgspec.structs.replace(step, round=done)
     _add(db, row, step)
     return alert_of(db, alert_id)
 
 
-def _since_opened(steps: Sequence[StepTaken]) -> Sequence[StepTaken]:
+def since_opened(steps: Sequence[StepTaken]) -> Sequence[StepTaken]:
+    """The steps after the alert was opened last."""
     opened = max((n for n, each in enumerate(steps, 1) if isinstance(each.step, Changed | Reopened)), default=0)
     return steps[opened:]
 
@@ -270,7 +279,7 @@ def _escalate(db: Session, alert_id: UUID) -> None:
 # --- what others ask -------------------------------------------------------------------------------------------------
 
 
-def require_told(db: Session, visit_id: UUID) -> tuple[CriticalAlert, ...]:
+def untold(db: Session, visit_id: UUID) -> tuple[CriticalAlert, ...]:
     """The alerts of a visit that keep its report from being released: nobody was told, and no attempt is on record (T15)."""
     return tuple(
         alert for alert in alerts_of_visit(db, visit_id)

@@ -142,6 +142,7 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     import uvicorn
 
     from exam.app import create_app
+    from exam.kit import serving
 
     require_safe_address(settings)
     require_fonts()
@@ -154,11 +155,12 @@ def _serve(settings: Settings, arguments: Namespace) -> int:
     background = threading.Thread(target=_in_background, args=(house, stop, not arguments.no_worker), name="worker", daemon=True)
     background.start()
     print(f"体检系统已启动: http://{settings.host}:{settings.port}", flush=True)
-    uvicorn.run(
+    config = uvicorn.Config(
         app, host=settings.host, port=settings.port, log_level="warning", access_log=False, server_header=False,
         ssl_certfile=settings.tls_certificate or None, ssl_keyfile=settings.tls_key or None,
         proxy_headers=bool(settings.trusted_proxy), forwarded_allow_ips=settings.trusted_proxy or None,
     )  # fmt: skip
+    serving.run(house, config)
     stop.set()
     house.wake.set()
     background.join(10)

@@ -11,10 +11,15 @@ import msgspec
 
 CORE = (
     "exam", "billing", "registration", "results", "critical_values", "chief_review", "reporting",
+    "interfaces",
 )  # fmt: skip
 """The core rooms in order, from the ground floor up."""
 
-MODEL_PACKAGES = ("exam.staff", "exam.people", "exam.catalog", "exam.knowledge", "exam.visits", *CORE[1:])
+MODEL_PACKAGES = ("exam.staff", "exam.people", "exam.catalog", "exam.knowledge", "exam.visits", "exam.messages", *CORE[1:])
+
+
+DEMO_PHONE = "0771-0000000"
+"""A demonstration's messages name this one; a centre sets its own (EXAM_CENTRE_PHONE)."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +35,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     site: str = "01"
     device: str = "01"
     centre_name: str = "健康体检中心"
+    centre_phone: str = ""
+    sms_url: str = ""
+    sms_key: str = ""
     demo: bool = False
     demo_password: str = ""
     trusted_proxy: str = ""
@@ -72,6 +80,9 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         site=text("SITE", "01"),
         device=text("DEVICE", "01"),
         centre_name=text("CENTRE_NAME", "健康体检中心"),
+        centre_phone=text("CENTRE_PHONE", DEMO_PHONE if text("DEMO") == "1" else ""),
+        sms_url=text("SMS_URL"),
+        sms_key=text("SMS_KEY"),
         demo=text("DEMO") == "1",
         demo_password=text("DEMO_PASSWORD"),
         trusted_proxy=text("TRUSTED_PROXY"),

@@ -30,6 +30,7 @@ LABELS = {
     "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额",
     "day": "日期", "mode": "交单方式", "consent": "知情同意书版本", "body": "正文", "source": "来源", "asks_everyone": "适用范围",
     "differs": "实退金额不同", "address": "地址", "nation": "民族", "marital": "婚姻状况", "basics": "性别或出生日期有改动",
+    "tab": "名单", "group": "复查项目", "since": "日期从", "until": "到",
 }  # fmt: skip
 
 

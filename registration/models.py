@@ -1,4 +1,4 @@
-"""Registration's tables: places a day, the desk's settings, the log of everything printed, consent texts and consents."""
+"""Registration's tables: places a day, the desk's settings, the log of everything printed, consents, and rechecks."""
 
 from __future__ import annotations
 
@@ -97,4 +97,75 @@ class ConsentFact(Model):
     __table_args__ = (
         CheckConstraint("given_by in ('person', 'guardian')", name="given_by"),
         CheckConstraint("channel in ('desk', 'program')", name="channel"),
+    )
+
+
+class RecheckRow(Model):
+    """What is to be examined again after a visit (复查), until when, why and by whose order. `groups` is a JSON list of codes."""
+
+    __tablename__ = "registration_recheck"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("exam_person.id"))
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("exam_visit.id"))
+    groups: Mapped[str] = mapped_column(Text)
+    due_on: Mapped[date]
+    reason: Mapped[str] = mapped_column(Text)
+    rule: Mapped[str] = mapped_column(Text)
+    is_private: Mapped[bool]
+    ordered_by: Mapped[UUID | None]
+    ordered_name: Mapped[str]
+    ordered_at: Mapped[datetime]
+
+
+class RecheckFact(Model):
+    """What happened to a recheck: booked for a visit, examined, cancelled, put off, or the last of these taken back."""
+
+    __tablename__ = "registration_recheck_fact"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    recheck_id: Mapped[UUID] = mapped_column(ForeignKey("registration_recheck.id"))
+    number: Mapped[int]
+    kind: Mapped[str]
+    visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("exam_visit.id"))
+    due_on: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    actor_id: Mapped[UUID | None]
+    actor: Mapped[str]
+
+    __table_args__ = (
+        UniqueConstraint("recheck_id", "number"),
+        CheckConstraint("number > 0", name="number"),
+        CheckConstraint("kind in ('book', 'done', 'cancel', 'withdraw', 'postpone', 'undo')", name="kind"),
+        CheckConstraint("kind <> 'book' or visit_id is not null", name="visit"),
+        CheckConstraint("kind <> 'postpone' or due_on is not null", name="day"),
+    )
+
+
+class RecheckBoard(Model):
+    """Where a recheck stands, for lists: derived from its row and facts, and compared with them by `exam verify`."""
+
+    __tablename__ = "registration_recheck_board"
+    __audited__ = False
+
+    recheck_id: Mapped[UUID] = mapped_column(ForeignKey("registration_recheck.id"), primary_key=True)
+    site: Mapped[str]
+    person_id: Mapped[UUID]
+    visit_id: Mapped[UUID]
+    state: Mapped[str]
+    due_on: Mapped[date]
+    booked_id: Mapped[UUID | None]
+    reason: Mapped[str] = mapped_column(Text)
+    is_withdrawn: Mapped[bool]
+    facts: Mapped[int]
+
+    __table_args__ = (
+        Index("ix_registration_recheck_board_due", "site", "state", "due_on"),
+        Index("ix_registration_recheck_board_visit", "visit_id"),
+        Index("ix_registration_recheck_board_booked", "booked_id"),
+        Index("ix_registration_recheck_board_person", "person_id"),
     )

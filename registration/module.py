@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from exam.kit.module import Job, MenuEntry, Module
-from registration import api, board_pages, booking_pages, drawing_pages, return_pages, service, verify, visit_pages
+from exam.visits.facts import VISIT_STRIPS, MilestoneReached
+from registration import (
+    api,
+    board_pages,
+    booking_pages,
+    drawing_pages,
+    recheck_pages,
+    rechecks,
+    return_pages,
+    service,
+    verify,
+    visit_pages,
+)
 
 _DESK = (
     "registration.read", "registration.board", "registration.book", "registration.register", "registration.check_in",
@@ -18,6 +30,7 @@ module = Module(
     routes=(
         *board_pages.routes,
         *booking_pages.routes,
+        *recheck_pages.routes,
         *visit_pages.routes,
         *drawing_pages.routes,
         *return_pages.routes,
@@ -51,10 +64,13 @@ module = Module(
     menu=(
         MenuEntry("前台", "/registration/today", "registration.board", "layout-dashboard", 10),
         MenuEntry("预约", "/registration/bookings", "registration.book", "calendar", 11),
+        MenuEntry("复查", "/registration/rechecks", "registration.book", "repeat", 15, home=66),
         MenuEntry("采血", "/registration/drawing", "registration.draw", "droplet", 12),
         MenuEntry("交单", "/registration/return", "registration.return_sheet", "clipboard-check", 13),
         MenuEntry("查询", "/registration/find", "registration.read", "search", 14, home=65),
     ),
+    listeners=((MilestoneReached, rechecks.on_milestone_reached),),
+    fills=((VISIT_STRIPS, recheck_pages.visit_strip),),
     invariants=verify.INVARIANTS,
     jobs=(Job("forget_keys", 86_400, service.forget_keys),),
     set_up=service.set_up,

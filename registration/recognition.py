@@ -84,6 +84,14 @@ def groups_for_day(
     )
 
 
+def choices_of(db: Session, day: date, codes: Sequence[str], sex: str, birth_on: date | None) -> tuple[GroupChoice, ...]:
+    """These groups as a form of that day offers them, with what speaks against each; what the catalogue lacks is left out."""
+    catalogue = catalog.catalogue(db, day)
+    age = age_on(birth_on, day) if birth_on is not None and birth_on <= day else None
+    held = [catalogue.groups[code] for code in codes if code in catalogue.groups]
+    return rules.group_choices(catalogue, (), held, sex, age, "health")
+
+
 def groups_for_visit(db: Session, visit_id: UUID, text: str) -> tuple[GroupChoice, ...]:
     """Groups that match a text, with what speaks against adding each to this visit."""
     if len(text) > 60:

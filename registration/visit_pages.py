@@ -51,7 +51,7 @@ def show_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.
     return web.page(
         db, "registration/visit.html", sheet=found,
         undo_return_way="undo-return" if actor.may("registration.undo") else "undo-own-return" if may_undo_own else "",
-        card=found.card, url=address_of(found.card.visit_no),
+        card=found.card, url=address_of(found.card.visit_no), strips=visits.strips(db, found.card),
         key=house_of(db).ids.new().hex, slip_names=SLIP_NAMES, undo_reasons=facts.UNDO_REASONS, cancel_reasons=facts.CANCEL_REASONS,
         payment_reasons=facts.PAYMENT_UNDO_REASONS, withdrawal_reasons=facts.WITHDRAWAL_REASONS, giver_names=facts.CONSENT_GIVER_NAMES,
     )  # fmt: skip

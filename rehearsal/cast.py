@@ -9,6 +9,7 @@ import msgspec
 
 from exam.kit.random import SeededRandom
 from exam.people.rules import check_character
+from rehearsal.bodies import Health, health_of
 
 SURNAMES = "韦黄李陈梁农莫覃陆王张刘蒙周吴杨罗谭何林"
 MALE = ("建国", "志强", "文斌", "国栋", "海", "家豪", "明", "永福", "子轩", "秋生", "德胜", "𬭼")
@@ -22,7 +23,7 @@ ORGANIZATIONS = (
 
 
 class Invented(msgspec.Struct, frozen=True):
-    """One invented person and what they come for."""
+    """One invented person and what they come for. The body belongs to the ID number: who comes again is the same person."""
 
     name: str
     id_no: str
@@ -32,7 +33,7 @@ class Invented(msgspec.Struct, frozen=True):
     package: str
     extra: tuple[str, ...]
     refuses: bool
-    is_ill: bool
+    health: Health
 
 
 class Dice:
@@ -73,14 +74,15 @@ def invent(seed: str, today: date, visits: int) -> Iterator[Invented]:
             package = "P06" if dice.chance(25) else "P03" if sex == "M" else "P04"
         elif age < 60 and dice.chance(25):
             package = "P01"
+        id_no = body + check_character(body)
         yield Invented(
             name=dice.pick(SURNAMES) + dice.pick(MALE if sex == "M" else FEMALE),
-            id_no=body + check_character(body),
+            id_no=id_no,
             sex=sex,
             birth_on=birth_on,
             phone=f"13{dice.number(10)}{dice.number(10**8):08d}",
             package=package,
             extra=("G061",) if dice.chance(20) else (),
             refuses=number % 9 == 4,
-            is_ill=dice.chance(45),
+            health=health_of(id_no, sex, birth_on),
         )

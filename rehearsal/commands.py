@@ -10,30 +10,41 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import msgspec
+from sqlalchemy import select
 
 from exam import commands
+from exam.app import make_house
 from exam.kit.clock import day_of
 from exam.kit.errors import Refused
 from exam.kit.house import House, system_actor
 from exam.settings import Settings
 from exam.staff import accounts
+from exam.staff.credentials import mark_used
 from exam.staff.demo import make_staff
+from exam.staff.models import Staff
 from exam.visits.models import Visit
-from rehearsal.cast import ORGANIZATIONS, invent
+from rehearsal.cast import ORGANIZATIONS, Invented, invent
 from rehearsal.day import Centre, Stage
 from rehearsal.desk import Stopwatch
+from rehearsal.earlier import DAYS_BACK, ClockBehind, as_of, serving
+from rehearsal.people import demonstrated
 
 DEMO_STAGES = (
     *([Stage.BOOKED] * 3), *([Stage.REGISTERED] * 3), *([Stage.PAID] * 2), *([Stage.CHECKED_IN] * 3), *([Stage.DRAWN] * 2),
     *([Stage.PARTLY_EXAMINED] * 3), *([Stage.EXAMINED] * 2), *([Stage.SHEET_RETURNED] * 2), *([Stage.SECTIONS_DONE] * 4),
     *([Stage.FIRST_REVIEWED] * 2), *([Stage.FINAL] * 2), *([Stage.PUBLISHED] * 4),
 )  # fmt: skip
+
+
+EARLIER_VISITS = 4
+"""So many of a demonstration's people were here in each of the earlier years."""
 
 
 def demo_password(settings: Settings) -> str:
@@ -94,9 +105,10 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     commands.require_fonts()
     began = time.monotonic()
     print("准备数据库…", flush=True)
-    house = commands.set_up(settings)
+    # A catalogue holds from the day it is loaded: who wants earlier years must begin with them.
+    has_earlier = _is_new(settings)
+    house = commands.set_up(settings, clock=ClockBehind(DAYS_BACK[0]) if has_earlier else None)
     password = demo_password(settings)
-    today = day_of(house.clock.now())
     with house.unit(system_actor(house.site)) as db:
         made = make_staff(db, password)
         if made:
@@ -104,6 +116,10 @@ def demo(settings: Settings, arguments: Namespace) -> int:
 
             for code, name in ORGANIZATIONS:
                 people.add_organization(db, code, name)
+    house.engine.dispose()
+    house = commands.open_house(settings)
+    today = day_of(house.clock.now())
+    with house.unit(system_actor(house.site), write=False) as db:
         has_day = db.query(Visit.id).filter(Visit.exam_on == today).first() is not None
     if made:
         print(f"演示人员(密码均为 {password} ,仅显示这一次,另存于 {settings.data / 'demo-password'}):")
@@ -112,7 +128,11 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     if not has_day:
         print(f"生成今天({today})的 {len(DEMO_STAGES)} 个体检…", flush=True)
         watch = Stopwatch()
-        people_of_day = zip(invent(f"demo-{today}", today, len(DEMO_STAGES)), DEMO_STAGES, strict=True)
+        invented = demonstrated(f"demo-{today}", today, [stage is Stage.SECTIONS_DONE for stage in DEMO_STAGES])
+        if has_earlier:
+            _play_earlier(settings, password, invented[::-1], watch)
+            _use_accounts(house)
+        people_of_day = zip(invented, DEMO_STAGES, strict=True)
         with served(settings) as base:
             centre = Centre(base, password, lambda login: code_of(house, login), watch, f"demo-{today}")
             centre.play(((number, person, stage) for number, (person, stage) in enumerate(people_of_day)), workers=2)
@@ -123,6 +143,33 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     house.engine.dispose()
     print(f"就绪,用时 {time.monotonic() - began:.1f} 秒", flush=True)
     return 0
+
+
+def _is_new(settings: Settings) -> bool:
+    """Whether nothing is there yet. A PostgreSQL database may be anybody's: it gets no earlier years."""
+    return not settings.database_url and not (settings.data / "exam.db").exists()
+
+
+def _play_earlier(settings: Settings, password: str, people: Sequence[Invented], watch: Stopwatch) -> None:
+    """Some of today's people were here a year and two years ago."""
+    for days in DAYS_BACK:
+        house = make_house(settings, clock=ClockBehind(days))
+        _use_accounts(house)
+        day = day_of(house.clock.now())
+        came = [earlier for person in people if (earlier := as_of(person, day))][:EARLIER_VISITS]
+        print(f"生成 {day} 的 {len(came)} 个体检(历年对比)…", flush=True)
+        with serving(house) as base:
+            centre = Centre(base, password, partial(code_of, house), watch, f"demo-{day}")
+            centre.play(((number, person, Stage.PUBLISHED) for number, person in enumerate(came)), workers=2)
+        house.engine.dispose()
+
+
+def _use_accounts(house: House) -> None:
+    """Years pass at once: the accounts' passwords would be too old now, and unused accounts disabled on the first night."""
+    with house.unit(system_actor(house.site)) as db:
+        for staff in db.scalars(select(Staff)).all():
+            staff.password_changed_at = house.clock.now()
+            mark_used(db, staff)
 
 
 def rehearse(settings: Settings, arguments: Namespace) -> int:

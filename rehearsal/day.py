@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterable
 from datetime import date
@@ -12,14 +13,17 @@ from typing import Any
 import msgspec
 
 from chief_review.facts import EditedLine
-from exam.catalog.facts import Item
 from exam.catalog.starter import load
 from exam.staff.demo import CAST
+from rehearsal.bodies import Body
 from rehearsal.cast import Dice, Invented
 from rehearsal.desk import Answered, Desk, Stopwatch
-from rehearsal.values import value_of
+from rehearsal.values import ITEMS, Values, value_of, values_of
 
-ITEMS: dict[str, Item] = {item.code: item for item in load().items}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    group.code: tuple(code for code in group.items if ITEMS[code].optional) for group in load().groups
+}
+"""By group, the items that may stay empty: a record does not miss them, yet who has something there gets it written down."""
 FIRST_CHIEF = "he"
 FINAL_CHIEFS = ("zhao", "liang")
 EDITED = {field.name for field in msgspec.structs.fields(EditedLine)}
@@ -94,6 +98,7 @@ class Journey:
         self.dice = Dice(f"{centre.seed}:{number}")
         self.visit_no = ""
         self.visit: dict[str, Any] = {}
+        self.measured: Values = {}
 
     def go(self, until: Stage) -> None:
         """Plays the stations up to and including `until`."""
@@ -201,23 +206,37 @@ class Journey:
             desk.get("work list", f"/api/results/{department}")
         path = f"/api/results/{department}/{self.visit_no}"
         record = desk.get("entry screen", path)
-        saved = desk.post("save results", f"{path}/enter", {"base_version": record["version"], "values": self._values(record)})
+        saved = desk.post("save results", f"{path}/enter", {"base_version": record["version"], "values": self._values(record, department)})
         verified = desk.post("verify", f"{path}/verify", {"seen_version": saved["version"]})
         if self.number % 10 == 7 and department == "GEN":
             reopened = desk.post("undo results", f"{path}/reopen", {"reason": "血压录入有误"})
-            body = {"base_version": reopened["version"], "values": {"SBP": "128", "DBP": "78"}}
+            body = {"base_version": reopened["version"], "values": self._second_pressure()}
             saved = desk.post("save results", f"{path}/enter", body)
             verified = desk.post("verify", f"{path}/verify", {"seen_version": saved["version"]})
         assert verified["state"] == "verified", verified["state"]
 
-    def _values(self, record: dict[str, Any]) -> dict[str, str | list[str]]:
+    def _values(self, record: dict[str, Any], department: str) -> Values:
+        """What this body shows: the items the record misses, and of the optional ones those there is something to say about."""
         card = self.visit["card"]
-        values: dict[str, str | list[str]] = {}
+        if not self.measured:
+            self.measured = values_of(Body(self.person.health, date.fromisoformat(card["exam_on"])))
+        values: Values = {}
         for code in record["missing"]:
-            value = value_of(ITEMS[code], card["sex"], card["age"], self.person.is_ill, self.dice)
+            # An item of the hospital's own, which no body knows, still gets a likely value.
+            value = self.measured.get(code) or value_of(ITEMS[code], card["sex"], card["age"], False, self.dice)
             if value is not None:
                 values[code] = value
+        for line in self.visit["lines"]:
+            if line["department"] == department and line["state"] not in ("removed", "refused", "postponed"):
+                for code in OPTIONAL.get(line["group_code"], ()):
+                    if code in self.measured and ITEMS[code].department == department:
+                        values[code] = self.measured[code]
         return values
+
+    def _second_pressure(self) -> dict[str, str]:
+        """The blood pressure after some minutes of rest: a little lower, as second readings are."""
+        rested = {code: int(str(self.measured.get(code, usual))) - 4 for code, usual in (("SBP", "128"), ("DBP", "78"))}
+        return {code: str(number) for code, number in rested.items()}
 
     def return_sheet(self) -> None:
         """The sheet comes back: what was not examined is refused by itself."""
@@ -249,7 +268,7 @@ class Journey:
         desk = self.centre.desks[DESK_DEPARTMENTS["GEN"]]
         path = f"/api/results/GEN/{self.visit_no}"
         record = desk.get("entry screen", path)
-        body = {"base_version": record["version"], "values": {"SBP": "132", "DBP": "82"}}
+        body = {"base_version": record["version"], "values": self._second_pressure()}
         saved = desk.post("save results", f"{path}/enter", body)
         desk.post("verify", f"{path}/verify", {"seen_version": saved["version"]})
 
@@ -262,8 +281,23 @@ class Journey:
         saved: dict[str, Any] = he.post("save conclusions", f"{path}/save", body)
         return saved
 
+    def _answer_alerts(self) -> None:
+        """Critical and important results are confirmed and the person is told: before that no report may go out."""
+        he = self.centre.desks[FIRST_CHIEF]
+        strip = he.read("alerts of a visit", f"/alerts/visits/{self.visit_no}/strip").text
+        for is_ended, alert in re.findall(r'<li class="(is-ended)?">.*?"/alerts/([0-9a-f-]{36})"', strip, re.DOTALL):
+            if is_ended:
+                continue
+            path = f"/alerts/{alert}"
+            seen = int(re.findall(r'name="seen" value="([0-9]+)"', he.read("alert", path).text)[0])
+            he.send_form("confirm an alert", f"{path}/confirm", {"seen": str(seen), "way": "doctor"})
+            told = {"channel": "phone", "recipient": "person", "recipient_name": self.person.name, "outcome": "confirmed"}
+            read_back = "本人复述:结果异常,尽快就诊"
+            he.send_form("tell the person", f"{path}/notify", {"seen": str(seen + 1), **told, "read_back": read_back})
+
     def final_review(self) -> None:
         """Another chief, with the title, signs finally; some take it back and sign again."""
+        self._answer_alerts()
         chief = self.centre.desks[FINAL_CHIEFS[self.number % 2]]
         path = f"/api/reviews/{self.visit_no}"
         digest = chief.get("review screen", path)["review"]["digest"]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -90,6 +91,10 @@ class Desk:
         answer = self._timed(step, "POST", path, {} if body is None else body)
         return answer.json() if answer.content else None
 
+    def send_form(self, step: str, path: str, fields: dict[str, str]) -> None:
+        """Sends a page's form, for what has no JSON; the page that comes back is not looked at."""
+        self._timed(step, "POST", path, urlencode(fields))
+
     def sign(self, step: str, path: str, body: Any) -> Any:
         """Sends something that needs the signing window; opens the window first when it is closed or used up."""
         for _ in range(5):
@@ -114,8 +119,10 @@ class Desk:
 
     def _timed(self, step: str, method: str, path: str, body: Any) -> httpx.Response:
         begun = time.perf_counter()
-        content = None if body is None else msgspec.json.encode(body)
-        headers = {**self._headers, "content-type": "application/json"} if content is not None else self._headers
+        is_form = isinstance(body, str)
+        content = None if body is None else body.encode() if is_form else msgspec.json.encode(body)
+        kind = "application/x-www-form-urlencoded" if is_form else "application/json"
+        headers = {**self._headers, "content-type": kind} if content is not None else self._headers
         answer = self._http.request(method, path, content=content, headers=headers)
         if answer.status_code >= 400:
             raise self._refused(step, answer)

@@ -27,12 +27,27 @@ def _rehearse_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", default="", help="the same seed plays the same day")
 
 
+def _sms(settings: Settings, arguments: Namespace) -> int:
+    from rehearsal import sms_gateway
+
+    return sms_gateway.run(settings, arguments)
+
+
+def _sms_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=9010, help="where the gateway listens on this machine (default 9010)")
+    parser.add_argument("--key", default="", help="the file of the shared key (default EXAM_SMS_KEY)")
+    parser.add_argument(
+        "--receipts-url", default="http://127.0.0.1:8000/api/messages/receipts", help="where receipts are posted; empty for none"
+    )
+
+
 module = Module(
     name="rehearsal",
     title="演练",
-    needs=("exam", "billing", "registration", "results", "critical_values", "chief_review", "reporting"),
+    needs=("exam", "billing", "registration", "results", "critical_values", "chief_review", "reporting", "interfaces"),
     commands=(
         Command("demo", "set up a demonstration: staff, and a day's visits in every state", _demo),
         Command("rehearse", "play a day over HTTP and check every invariant afterwards", _rehearse, _rehearse_arguments),
+        Command("rehearse-sms", "an SMS gateway on this machine, for trying messages out", _sms, _sms_arguments),
     ),
 )

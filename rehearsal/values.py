@@ -1,4 +1,4 @@
-"""Invented results: mostly normal, sometimes not, always plausible, drawn from the catalogue's own ranges and choices."""
+"""The values of a visit as the desks would type them: a body's own, and for items nobody knows here the dictionary's usual ones."""
 
 from __future__ import annotations
 
@@ -6,7 +6,61 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from exam.catalog.facts import Item, ValueType
 from exam.catalog.rules import range_for
+from exam.catalog.starter import load
+from rehearsal.bodies import Body
 from rehearsal.cast import Dice
+from rehearsal.findings import findings
+from rehearsal.laboratory import laboratory
+
+Values = dict[str, str | list[str]]
+
+ITEMS: dict[str, Item] = {item.code: item for item in load().items}
+
+
+def _bounds(item: Item) -> tuple[float, float]:
+    low = float(item.plausible_low) if item.plausible_low is not None else float("-inf")
+    return low, float(item.plausible_high) if item.plausible_high is not None else float("inf")
+
+
+def _normal_answer(item: Item) -> str:
+    texts = [choice.text for choice in item.choices if not choice.abnormal]
+    return item.normal_text if item.normal_text in texts and item.normal_text is not None else texts[0]
+
+
+_NUMBERS = {
+    code: (f".{item.decimals}f", *_bounds(item)) for code, item in ITEMS.items() if item.value_type is ValueType.NUMBER
+}
+_NORMAL: dict[str, dict[str, str | list[str]]] = {
+    sex: {
+        code: [_normal_answer(item)] if item.value_type is ValueType.MULTI else _normal_answer(item)
+        for code, item in ITEMS.items()
+        if item.choices and item.sex in (None, sex) and not item.optional
+    }
+    for sex in ("M", "F")
+}
+_BARRED = {sex: frozenset(code for code, item in ITEMS.items() if item.sex not in (None, sex)) for sex in ("M", "F")}
+_HARMLESS = "节育器位置正常"
+
+
+def values_of(body: Body) -> Values:
+    """Everything that could be measured in a body, by item code: numbers with the dictionary's decimals, choices as it has them.
+
+    Computed items and those of the other sex are left out, and optional ones that this person has no use for.
+    """
+    values: Values = dict(_NORMAL[body.sex])
+    barred = _BARRED[body.sex]
+    for found in (laboratory(body), findings(body)):
+        for code, value in found.items():
+            if code in barred:
+                continue
+            values[code] = value if isinstance(value, str | list) else _written(value, *_NUMBERS[code])
+    return values
+
+
+def _written(value: float, spec: str, low: float, high: float) -> str:
+    text = format(low if value < low else high if value > high else value, spec)
+    return text[1:] if value < 0 and not text.strip("-0.") else text  # nobody writes minus nothing
+
 
 COMMON = {
     "HT": ("165", "7"), "WT": ("64", "10"), "WC": ("82", "8"), "HC": ("95", "6"), "SBP": ("124", "14"), "DBP": ("78", "9"),
@@ -18,7 +72,7 @@ COMMON = {
 
 
 def value_of(item: Item, sex: str, age: int, is_ill: bool, dice: Dice) -> str | list[str] | None:
-    """A value for one item; None for what nobody types (computed items)."""
+    """A likely value for one item by itself, of whatever catalogue; None for what nobody types (computed items)."""
     if item.value_type is ValueType.CALCULATED:
         return None
     if item.choices:

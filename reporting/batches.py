@@ -24,7 +24,7 @@ from exam.kit.events import announce
 from exam.kit.house import Actor, House, actor_of, house_of, system_actor
 from exam.visits import service as visits
 from exam.visits.models import Visit
-from reporting import sealing, service
+from reporting import queries, sealing, service
 from reporting.facts import IssueAsked
 from reporting.models import IssueRequest, ReportFact, Setting
 
@@ -174,7 +174,9 @@ def issue_waiting(house: House) -> None:
     """
     with house.unit(system_actor(house.site), write=False) as db:
         table = IssueRequest.__table__
-        requests = db.execute(select(table).where(table.c.state == WAITING).order_by(table.c.text != "", table.c.id).limit(MOST_IN_ROUND)).all()
+        # What was re-reviewed goes before the others (OTH-3).
+        order = (table.c.text != "", queries.was_rereviewed(table.c.visit_id).desc(), table.c.id)
+        requests = db.execute(select(table).where(table.c.state == WAITING).order_by(*order).limit(MOST_IN_ROUND)).all()
     for request in requests:
         _issue_one(house, request)
 

@@ -18,6 +18,7 @@ from reporting.document import (
     Cover,
     DepartmentResult,
     Document,
+    GradeTable,
     Header,
     Heading,
     NotDoneLine,
@@ -74,7 +75,7 @@ def compose_supplement(report: ReportInput) -> Document | None:
     departments = tuple(part for part in report.departments if part.is_private)
     conclusions = tuple(one for one in report.conclusions if one.is_private)
     not_done = tuple(line for line in report.not_done if line.is_private)
-    if not (departments or conclusions or not_done):
+    if not (departments or conclusions or not_done or any(line.is_private for line in report.rechecks)):
         return None
     return _composed(report, departments, conclusions, not_done, is_supplement=True)
 
@@ -113,6 +114,14 @@ def _composed(
     if numbered:
         heading("主检结论与建议")
         blocks.append(ConclusionList(numbered))
+    grades = tuple(one for one in report.grades if not one.is_private)
+    if grades and not is_supplement:
+        heading("健康分级", "A 为最好,E 为治疗中")
+        blocks.append(GradeTable(grades))
+    rechecks = tuple(one for one in report.rechecks if one.is_private == is_supplement)
+    if rechecks:
+        heading("复查计划", "请按期到体检中心复查")
+        blocks.append(Paragraphs(tuple(f"{one.names}：{chinese_date(one.due_on)}前" for one in rechecks), is_numbered=True))
     others = [part for part in departments if not part.is_laboratory]
     laboratory = [part for part in departments if part.is_laboratory]
     for title, parts in (("各科检查结果", others), ("检验结果", laboratory)):

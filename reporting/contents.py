@@ -14,6 +14,7 @@ from exam.knowledge.facts import FLAG_SIGNS, Flag, Reading, Severity
 from exam.knowledge.rules.summaries import summarize
 from exam.knowledge.rules.wording import number_text
 from exam.visits.facts import CATEGORY_NAMES, LineState, OrderLine, VisitCard
+from registration.recheck_facts import RecheckLine, RecheckState
 from reporting import document, rules
 from reporting.facts import RecordVersion
 from results.facts import DepartmentResult
@@ -44,6 +45,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     review: Review | None = None
     earlier: dict[str, str] = {}
     earlier_on: str = ""
+    rechecks: tuple[RecheckLine, ...] = ()
     number: int = 1
     replaces: int = 0
     is_demo: bool = False
@@ -65,8 +67,8 @@ class Contents(msgspec.Struct, frozen=True):
     def private_count(self) -> int:
         """How many parts stand in the supplement alone; a summary is none of its own."""
         with_results = [part for part in self.report.departments if part.readings]
-        parts: Sequence[Sequence[document.DepartmentResult | document.Conclusion | document.NotDoneLine]] = (
-            with_results, self.report.conclusions, self.report.not_done,
+        parts: Sequence[Sequence[document.DepartmentResult | document.Conclusion | document.NotDoneLine | document.RecheckLine]] = (
+            with_results, self.report.conclusions, self.report.not_done, self.report.rechecks,
         )  # fmt: skip
         return sum(one.is_private for part in parts for one in part)
 
@@ -92,8 +94,27 @@ def contents(sources: Sources) -> Contents:
         not_done=tuple(_not_done(sources, privacy)),
         notices=tuple(_notices(conclusions)),
         reading_notes=_reading_notes(sources, departments),
+        rechecks=tuple(_rechecks(sources, privacy)),
+        grades=_grades(sources.review, privacy),
     )
     return Contents(report, tuple(withheld), withheld_lines)
+
+
+def _grades(review: Review | None, privacy: rules.Privacy) -> tuple[document.Grade, ...]:
+    return tuple(
+        document.Grade(each.name, each.grade, "、".join(each.evidence), privacy.is_private(each.items))
+        for each in (review.grades if review else ()) if not privacy.is_barred(each.items)
+    )  # fmt: skip
+
+
+def _rechecks(sources: Sources, privacy: rules.Privacy) -> Iterable[document.RecheckLine]:
+    """What the final review ordered to be examined again, as far as it still stands."""
+    for line in sources.rechecks:
+        groups = line.recheck.groups
+        if line.recheck.state is RecheckState.CANCELLED or not privacy.barred_groups.isdisjoint(groups):
+            continue
+        is_private = line.recheck.is_private or not privacy.groups.isdisjoint(groups) or privacy.is_private((), *line.group_names)
+        yield document.RecheckLine("、".join(line.group_names), line.recheck.due_on, is_private)
 
 
 def _reading_notes(sources: Sources, departments: Sequence[document.DepartmentResult]) -> tuple[str, ...]:

@@ -97,6 +97,19 @@ class NotDoneLine(msgspec.Struct, frozen=True):
     is_private: bool = False
 
 
+GRADE_LABELS = {"A": "未见异常", "B": "轻度异常", "C": "需复查或改善", "D": "需进一步检查或治疗", "E": "治疗中"}
+"""What the grades mean (domain.md §4.3)."""
+
+
+class Grade(msgspec.Struct, frozen=True):
+    """The grade of one domain, such as blood pressure, and the values it follows from."""
+
+    name: str
+    grade: str
+    values: str
+    is_private: bool = False
+
+
 class Signature(msgspec.Struct, frozen=True):
     """Who signed in which role, and with which picture of the hand-written signature.
 
@@ -132,6 +145,14 @@ class Signature(msgspec.Struct, frozen=True):
         return bool(self.picture_id) and "." not in self.picture_id
 
 
+class RecheckLine(msgspec.Struct, frozen=True):
+    """What shall be examined again (复查), and until which day."""
+
+    names: str
+    due_on: date
+    is_private: bool = False
+
+
 class ReportInput(msgspec.Struct, frozen=True):
     """Everything a report is made of, read from the other rooms before."""
 
@@ -143,6 +164,8 @@ class ReportInput(msgspec.Struct, frozen=True):
     reading_notes: tuple[str, ...] = READING_NOTES
     notices: tuple[str, ...] = ()
     closing: str = ""
+    grades: tuple[Grade, ...] = ()
+    rechecks: tuple[RecheckLine, ...] = ()
 
 
 class Drawable(msgspec.Struct, frozen=True):
@@ -254,6 +277,17 @@ class NotDoneTable(Drawable, frozen=True, tag="not_done"):
     """Group, department, state in words, reason."""
 
 
+class GradeTable(Drawable, frozen=True, tag="grades"):
+    """Each domain's grade A to E."""
+
+    lines: tuple[Grade, ...]
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The grades in order with their meanings, for templates."""
+        return GRADE_LABELS
+
+
 class Signatures(Drawable, frozen=True, tag="signatures"):
     """Who answers for the report, beside the place of the centre's seal."""
 
@@ -262,8 +296,9 @@ class Signatures(Drawable, frozen=True, tag="signatures"):
 
 
 Block = (
-    Cover | Heading | Paragraphs | Notice | AbnormalSummary | ConclusionList | ResultTable | NotDoneTable | Signatures
-)
+    Cover | Heading | Paragraphs | Notice | AbnormalSummary | ConclusionList | ResultTable | NotDoneTable | GradeTable
+    | Signatures
+)  # fmt: skip
 
 
 class Document(msgspec.Struct, frozen=True):

@@ -96,7 +96,7 @@ class File(msgspec.Struct, frozen=True):
 
 
 class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the lists of reports."""
+    """One line of the lists of reports. `is_rereviewed`: its review was signed finally once more, so it goes before the others."""
 
     visit_id: UUID
     visit_no: str
@@ -114,6 +114,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     signed_at: datetime | None = None
     is_outdated: bool = False
     recall_reason: str = ""
+    is_rereviewed: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from exam.kit.house import house_of
 from exam.people import service as people
 from exam.visits import orders
 from exam.visits import service as visits
+from registration import recheck_lists
 from reporting.contents import Sources, shown_value
 from results import service as results
 
@@ -29,6 +30,7 @@ def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
         review=reviews.review(db, visit_id),
         earlier={item: shown_value(value.reading)[0] for item, value in latest.items()},
         earlier_on=max((value.exam_on for value in latest.values()), default=""),
+        rechecks=recheck_lists.lines_of_visit(db, visit_id, is_origin=True),
         number=number,
         replaces=replaces,
         is_demo=house_of(db).settings.demo,

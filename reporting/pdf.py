@@ -15,6 +15,7 @@ from reporting.document import (
     ConclusionList,
     Cover,
     Document,
+    GradeTable,
     Heading,
     NotDoneTable,
     Notice,
@@ -23,6 +24,7 @@ from reporting.document import (
     ResultTable,
     Signatures,
 )
+from reporting.pdf_grades import draw_grades
 from reporting.pdf_page import (
     BOTTOM,
     CONTENT_WIDTH,
@@ -108,6 +110,8 @@ def draw(document: Document, drawn_at: datetime, fonts: Fonts, pictures: Mapping
                 draw_results(flow, block, 0 if is_first else _signing(flow, after))
             case NotDoneTable():
                 _not_done(flow, block)
+            case GradeTable():
+                draw_grades(flow, block)
             case Signatures():
                 seal_page, seal_box = _signatures(flow, block, pictures or {})
 

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from chief_review import rules as review_rules
+from chief_review.facts import FINAL as REVIEW_FINAL
 from chief_review.facts import AbnormalCount, ConclusionLine, ReviewState
-from chief_review.models import ReviewRow, ReviewVersion
+from chief_review.models import ReviewRow, ReviewSignature, ReviewVersion
 from exam.catalog import service as catalog
 from exam.kit import ids
 from exam.kit.clock import CENTRE_ZONE, day_of
@@ -82,7 +83,8 @@ def _statement(db: Session, tab: Tab, text: str, days: int) -> Any:
         select(
             Visit.id, Visit.visit_no, Visit.person_name, Visit.sex, Visit.birth_on, Visit.category, Visit.organization,
             Visit.package_name, Visit.exam_on, Visit.urgent, VisitBoard.state, VisitBoard.final_reviewed_at, Version.number,
-            Version.signed_at, outdated.label("outdated"), reason.label("reason"), func.count().over().label("total"),
+            Version.signed_at, outdated.label("outdated"), reason.label("reason"), was_rereviewed(Visit.id).label("again"),
+            func.count().over().label("total"),
         )
         .select_from(VisitBoard)
         .join(Visit, Visit.id == VisitBoard.visit_id)
@@ -91,8 +93,9 @@ def _statement(db: Session, tab: Tab, text: str, days: int) -> Any:
         .where(VisitBoard.site == actor_of(db).site)
     )  # fmt: skip
     if tab == Tab.WAITING:
-        # Re-reviewed reports come first (OTH-3), then urgent ones, then in the order of the final signature.
-        order: tuple[Any, ...] = (Version.number.is_(None), Visit.urgent.desc(), VisitBoard.final_reviewed_at, Visit.id)
+        # Re-reviewed reports come first (OTH-3), issued before or not, then urgent ones, then in the order of the final signature.
+        is_again = or_(Version.number.is_not(None), was_rereviewed(Visit.id))
+        order: tuple[Any, ...] = (is_again.desc(), Visit.urgent.desc(), VisitBoard.final_reviewed_at, Visit.id)
         statement = statement.where(VisitBoard.state == VisitState.FINAL)
     else:
         order = (Version.signed_at.desc(), Visit.id.desc())
@@ -104,6 +107,13 @@ def _statement(db: Session, tab: Tab, text: str, days: int) -> Any:
     if text:
         statement = statement.where(_matches(db, text))
     return statement.order_by(*order)
+
+
+def was_rereviewed(visit_id: ColumnElement[UUID] | Any) -> ColumnElement[bool]:
+    """Whether a final signature of a visit was ever taken back: its present one is of a re-review (OTH-3)."""
+    return exists().where(
+        ReviewSignature.visit_id == visit_id, ReviewSignature.level == REVIEW_FINAL, ReviewSignature.undoes.is_not(None)
+    )
 
 
 def _start(day: date) -> datetime:
@@ -126,7 +136,7 @@ def _to_row(row: Any) -> ReportRow:
         visit_id=row.id, visit_no=row.visit_no, person_name=row.person_name, sex=row.sex, age=age_on(row.birth_on, row.exam_on),
         category=row.category, organization=row.organization, package_name=row.package_name, exam_on=row.exam_on,
         state=row.state, is_urgent=row.urgent, final_reviewed_at=row.final_reviewed_at, number=row.number or 0,
-        signed_at=row.signed_at, is_outdated=bool(row.outdated), recall_reason=row.reason or "",
+        signed_at=row.signed_at, is_outdated=bool(row.outdated), recall_reason=row.reason or "", is_rereviewed=bool(row.again),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from chief_review import service as reviews
 from exam.kit import audit
 from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused, Stale
@@ -205,6 +206,7 @@ def prepare(db: Session, visit_id: UUID, *, lock: bool = True) -> Prepared:
     sources = _sources(db, visit_id)
     review = sources.review
     rules.require_signatures(review.signatures if review else (), review.digest if review else "")
+    reviews.require_releasable(db, visit_id)
     found = contents.contents(sources)
     contents.require_printable(found)
     signed_at = house.clock.now().replace(microsecond=0)

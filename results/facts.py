@@ -67,7 +67,7 @@ class DepartmentResult(msgspec.Struct, frozen=True):
 
 
 class EarlierValue(msgspec.Struct, frozen=True):
-    """The same item in an earlier visit of the person."""
+    """The same item in an earlier visit of the person; its reading has the method of that visit's dictionary."""
 
     visit_id: UUID
     visit_no: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from exam.kit.module import MenuEntry, Module
+from exam.knowledge.facts import PAST_CASES
 from exam.visits.facts import LineProgressed, MilestoneReached, OrderChanged
-from results import api, hot, pages, service, verify
+from results import api, hot, pages, past_cases, service, verify
 
 module = Module(
     name="results",
@@ -32,5 +33,6 @@ module = Module(
         (LineProgressed, service.on_line_progressed),
     ),
     menu=(MenuEntry("分科", "/results", "results.work_list", "stethoscope", 30),),
+    fills=((PAST_CASES, past_cases.past_cases),),
     invariants=verify.INVARIANTS,
 )

@@ -144,7 +144,7 @@ def show_visit(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.
     sheets = screen.reading_sheets(db, visit_id)
     others = [each for each in visits.of_person(db, card.person_id) if each.id != visit_id]
     audit.read(db, "results.read_visit", f"visit:{card.visit_no}")
-    return web.page(db, "results/visit.html", card=card, sheets=sheets, others=others)
+    return web.page(db, "results/visit.html", card=card, sheets=sheets, others=others, strips=visits.strips(db, card))
 
 
 # --- the entry screen ------------------------------------------------------------------------------------------------
@@ -156,7 +156,8 @@ def show_entry(request: AnyRequest, db: web.Db, department: FromPath[str], visit
     service.require_department(db, "results.work_list", department)
     view = screen.entry_screen(db, visits.find_id(db, visit_no), department)
     audit.read(db, "results.read_record", f"visit:{view.card.visit_no}", department)
-    return web.page(db, "results/entry.html", view=view, kinds=VERSION_KIND_NAMES, unseen=None)
+    strips = visits.strips(db, view.card)
+    return web.page(db, "results/entry.html", view=view, kinds=VERSION_KIND_NAMES, unseen=None, strips=strips)
 
 
 def _record(db: web.Db, department: str, visit_no: str, toast: str, unseen: UnseenValues | None = None) -> web.Page:

@@ -18,7 +18,7 @@ from exam.visits.facts import VisitState
 from exam.visits.models import Visit, VisitBoard
 from results import rules
 from results.models import Record, Value
-from results.queries import to_reading, to_readings
+from results.queries import earlier_reading, to_readings
 
 SPAN = 200
 """Visits read at a time: some thirty thousand values, few enough for the memory."""
@@ -26,6 +26,10 @@ SPAN = 200
 _FINISHED = (
     VisitState.SECTIONS_DONE, VisitState.CHIEF, VisitState.FIRST_REVIEWED, VisitState.FINAL, VisitState.PUBLISHED,
     VisitState.DELIVERED,
+)  # fmt: skip
+VISIT_COLUMNS = (
+    Visit.id, Visit.visit_no, Visit.person_id, Visit.person_name, Visit.sex, Visit.birth_on, Visit.exam_on, Visit.catalog_revision,
+    Visit.catalog_on,
 )  # fmt: skip
 _SIGNED = ("verified", "locked")
 _VALUES = Value.__table__.c
@@ -44,10 +48,7 @@ def _cases(db: Session, site: str, most: int) -> Iterator[PastCase]:
     left = most
     while left > 0:
         listed = (
-            select(
-                Visit.id, Visit.visit_no, Visit.person_id, Visit.person_name, Visit.sex, Visit.birth_on, Visit.exam_on,
-                Visit.catalog_revision, Visit.catalog_on,
-            )
+            select(*VISIT_COLUMNS)
             .join(VisitBoard, VisitBoard.visit_id == Visit.id)
             .where(VisitBoard.site == site, VisitBoard.state.in_(_FINISHED))
             .order_by(VisitBoard.exam_on.desc(), VisitBoard.visit_id.desc())
@@ -58,24 +59,25 @@ def _cases(db: Session, site: str, most: int) -> Iterator[PastCase]:
         rows = db.execute(listed).all()
         if not rows:
             return
-        yield from _span(db, site, rows)
+        yield from cases_of(db, site, rows)
         left -= len(rows)
         after = (rows[-1].exam_on, rows[-1].id)
 
 
-def _span(db: Session, site: str, rows: Sequence[Any]) -> Iterator[PastCase]:
+def cases_of(db: Session, site: str, rows: Sequence[Any]) -> Iterator[PastCase]:
+    """The visits of one site whose rows are given (columns as `VISIT_COLUMNS`) as cases; three statements."""
     values: dict[UUID, list[Any]] = {}
     held = select(*_VALUES).join(Record, Record.values_id == _VALUES.version_id).where(Record.visit_id.in_([row.id for row in rows]))
     for value in db.execute(held):
         values.setdefault(value.visit_id, []).append(value)
     earlier = _earlier(db, site, rows)
     for row in rows:
-        items = visits.catalogue_of(db, row).items
-        today = to_readings(values.pop(row.id, ()), items)
+        catalogue = visits.catalogue_of(db, row)
+        today = to_readings(values.pop(row.id, ()), catalogue.items)
         before: dict[str, Reading] = {}
         for value in earlier.get(row.person_id, ()):
             if value.exam_on < row.exam_on and value.item_code not in before:
-                before[value.item_code] = to_reading(value, items.get(value.item_code))
+                before[value.item_code] = earlier_reading(db, value, catalogue)
         subject = Subject(row.sex, age_on(row.birth_on, row.exam_on), rules.history_of(today))
         yield PastCase(
             row.id, row.visit_no, row.exam_on, row.person_name, f"/results/visit/{row.visit_no}",
@@ -92,7 +94,7 @@ def _earlier(db: Session, site: str, rows: Sequence[Any]) -> dict[UUID, list[Any
         return {}
     last = max(row.exam_on for row in rows)
     statement = (
-        select(*_VALUES, Visit.person_id, Visit.exam_on)
+        select(*_VALUES, Visit.person_id, Visit.exam_on, Visit.catalog_revision, Visit.catalog_on)
         .join(Record, Record.values_id == _VALUES.version_id)
         .join(Visit, Visit.id == Record.visit_id)
         .where(Visit.person_id.in_(returning), Visit.site == site, Visit.exam_on < last, Record.state.in_(_SIGNED))

@@ -178,6 +178,7 @@ def to_reading(row: Any, item: Item | None) -> Reading:
         range_text=row.range_text, low=Decimal(row.low) if row.low else None, high=Decimal(row.high) if row.high else None,
         why=row.why, department=item.department if item else "", decimals=item.decimals if item and is_number else None,
         raw_unit=row.raw_unit, abnormal=tuple(text for text in choices if text not in normal),
+        method=item.method if item else "",
     )  # fmt: skip
 
 
@@ -241,12 +242,30 @@ def _all_readings(found: VisitResults) -> dict[str, Reading]:
     return to_readings(rows, found.catalogue.items)
 
 
-def case_of(db: Session, visit_id: UUID) -> Case:
-    """Everything the medical rules judge, the latest earlier readings included; four statements."""
+@dataclass(frozen=True)
+class Examined:
+    """A whole visit at one look: the case for the rules, every department in the order of the rooms, its lines, and what the
+    person had before."""
+
+    case: Case
+    departments: tuple[DepartmentResult, ...]
+    lines: tuple[OrderLine, ...]
+    earlier: dict[str, tuple[EarlierValue, ...]]
+
+
+def examined(db: Session, visit_id: UUID) -> Examined:
+    """A whole visit; four statements."""
     found = load(db, visit_id)
     today = _all_readings(found)
-    earlier = {item: values[0].reading for item, values in earlier_of(db, found, None).items()}
-    return Case(found.subject(rules.history_of(today)), found.visit.exam_on, today, earlier)
+    earlier = earlier_of(db, found, None)
+    latest = {item: values[0].reading for item, values in earlier.items()}
+    case = Case(found.subject(rules.history_of(today)), found.visit.exam_on, today, latest)
+    return Examined(case, in_room_order(found), found.lines, earlier)
+
+
+def case_of(db: Session, visit_id: UUID) -> Case:
+    """Everything the medical rules judge, the latest earlier readings included; four statements."""
+    return examined(db, visit_id).case
 
 
 def stored_case(db: Session) -> Case:
@@ -270,7 +289,7 @@ def earlier_of(db: Session, found: VisitResults, department: str | None) -> dict
 
 def _earlier_of(db: Session, visit: Any, catalogue: Catalogue, department: str | None) -> dict[str, tuple[EarlierValue, ...]]:
     statement = (
-        select(*_VALUES, Visit.visit_no, Visit.exam_on)
+        select(*_VALUES, Visit.visit_no, Visit.exam_on, Visit.catalog_revision, Visit.catalog_on)
         .join(Record, Record.values_id == _VALUES.version_id)
         .join(Visit, Visit.id == Record.visit_id)
         .where(
@@ -282,9 +301,17 @@ def _earlier_of(db: Session, visit: Any, catalogue: Catalogue, department: str |
         statement = statement.where(Record.department == department)
     found: dict[str, list[EarlierValue]] = {}
     for row in db.execute(statement):
-        reading = to_reading(row, catalogue.items.get(row.item_code))
+        reading = earlier_reading(db, row, catalogue)
         found.setdefault(row.item_code, []).append(EarlierValue(row.visit_id, row.visit_no, row.exam_on.isoformat(), reading))
     return {item: tuple(values) for item, values in found.items()}
+
+
+def earlier_reading(db: Session, row: Any, catalogue: Catalogue) -> Reading:
+    """A value of an earlier visit in today's words, with the method of its own day."""
+    reading = to_reading(row, catalogue.items.get(row.item_code))
+    was = catalog.catalogue_at(db, row.catalog_revision, row.catalog_on).items.get(row.item_code)
+    method = was.method if was else ""
+    return reading if reading.method == method else msgspec.structs.replace(reading, method=method)
 
 
 def present_findings(db: Session, span: Span, items: Collection[str]) -> dict[UUID, dict[str, tuple[str, str]]]:

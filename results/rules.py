@@ -316,8 +316,9 @@ def with_computed(sheet: Sheet, readings: Mapping[str, Reading], subject: Subjec
             found[code] = knowledge.judge(item, f"{computed.number:f}", "", subject)
         elif computed.inputs and all(each in found for each in computed.inputs):
             found[code] = Reading(
-                item=code, name=item.name, raw="", unit=item.unit, flag=Flag.NONE, why=computed.why, department=item.department
-            )
+                item=code, name=item.name, raw="", unit=item.unit, flag=Flag.NONE, why=computed.why, department=item.department,
+                method=item.method,
+            )  # fmt: skip
     return {code: found[code] for code in sheet.items if code in found}
 
 

@@ -57,6 +57,7 @@ class Field(msgspec.Struct, frozen=True):
     note: str
     is_graded: bool = False
     last: EarlierValue | None = None
+    change: str = ""
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -74,7 +75,8 @@ class HistoryRow(msgspec.Struct, frozen=True):
     name: str
     unit: str
     cells: tuple[EarlierValue | None, ...]
-    points: tuple[tuple[str, str], ...]
+    points: tuple[knowledge.TrendPoint, ...]
+    change: str
     low: str | None
     high: str | None
 
@@ -296,6 +298,7 @@ def _field(item: Item, reading: Reading | None, subject: Subject, sheet: rules.S
         note=item.note,
         is_graded=any(choice.text[:1].isdigit() for choice in item.choices),
         last=earlier[0] if earlier else None,
+        change=knowledge.change_text(reading, earlier[0].reading) if earlier else "",
     )
 
 
@@ -311,15 +314,16 @@ def _mark(item: Item, reading: Reading | None) -> Mark:
 
 def _history_row(item: Item, today: Reading | None, values: Sequence[EarlierValue], days: Sequence[str], now: str) -> HistoryRow:
     by_day = {value.exam_on: value for value in reversed(values)}
-    points = [(value.exam_on, f"{value.reading.number:f}") for value in reversed(values) if value.reading.number is not None]
+    over_time = [(value.exam_on, value.reading) for value in reversed(values)]
     newest = values[0].reading
     low, high = newest.low, newest.high
     if today is not None and today.number is not None:
-        points.append((now, f"{today.number:f}"))
+        over_time.append((now, today))
         low, high = today.low, today.high
     return HistoryRow(
         name=item.name, unit=knowledge.printed_unit(item.unit), cells=tuple(by_day.get(day) for day in days),
-        points=tuple(points), low=None if low is None else f"{low:f}", high=None if high is None else f"{high:f}",
+        points=knowledge.trend_points(over_time), change=knowledge.change_text(today, newest),
+        low=None if low is None else f"{low:f}", high=None if high is None else f"{high:f}",
     )  # fmt: skip
 
 

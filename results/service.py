@@ -25,18 +25,19 @@ from results.entry import (
 from results.facts import RecordState
 from results.locks import lock, open_empty, unlock
 from results.models import Record
-from results.past_cases import StoredCase, cases_in_span
 from results.queries import (
     case_of,
     department_result,
     department_results,
     earlier_values,
+    examined,
     present_findings,
     readings,
     stored_case,
     versions,
 )
 from results.rules import normal_values
+from results.stored_cases import StoredCase, cases_in_span
 from results.work_list import departments_of_actor, next_visit_no, work_list
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "departments_of_actor",
     "earlier_values",
     "enter",
+    "examined",
     "finish",
     "lock",
     "next_visit_no",

@@ -148,6 +148,14 @@ document.addEventListener("htmx:afterSwap", (event) => {
   first?.focus();
 });
 
+// What is ticked among the conclusions is ticked in the dialog that pushes them.
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target.id !== "push-body") return;
+  const ticked = new Set([...document.querySelectorAll('[data-lines] [name="chosen"]:checked')].map((box) => box.value));
+  event.detail.target.querySelectorAll('[name="chosen"]').forEach((box) => { box.checked = ticked.has(box.value); });
+  event.detail.target.querySelector("[autofocus]")?.focus();
+});
+
 document.addEventListener("reviewSaved", () => {
   document.getElementById("toast")?.replaceChildren();
   window.exam.toast("已保存");

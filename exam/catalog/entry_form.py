@@ -19,7 +19,7 @@ MOST_RANGES = 60
 _SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "item": (
         ("基本信息", "", "code name department value_type sex order privacy optional"),
-        ("数值", "数值和计算项目填写", "unit decimals plausible_low plausible_high"),
+        ("数值", "数值和计算项目填写", "unit decimals plausible_low plausible_high method"),
         ("选项与描述", "单选、多选和文字项目填写", "choices normal_text"),
         ("计算公式", "计算项目填写", "formula"),
         ("来源与说明", "", "loinc source note"),

@@ -83,6 +83,7 @@ class ReferenceRange(msgspec.Struct, frozen=True, omit_defaults=True):
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     """One result field (细项): its type, unit, ranges by sex and age, choices or formula.
 
+    `method` is how it is measured now (a reagent, an instrument): after a change of it earlier values are not compared.
     An `optional` item may stay empty when its group is complete: corrected vision, bone conduction, a TI-RADS grade.
     """
 
@@ -105,6 +106,7 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     source: str = ""
     note: str = ""
     optional: bool = False
+    method: str = ""
 
 
 class ItemGroup(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -33,7 +33,10 @@ from exam.kit.space import Space
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who acts, with which permissions. `scopes` limits a permission to departments; one without an entry is unlimited."""
+    """Who acts, with which permissions. `scopes` limits a permission to departments; one without an entry is unlimited.
+
+    `unread` is how many notices wait in the inbox: the pages' top bar shows it.
+    """
 
     staff_id: UUID | None
     login: str
@@ -46,6 +49,7 @@ class Actor(msgspec.Struct, frozen=True):
     session_id: bytes = b""
     csrf: str = ""
     must_change_password: bool = False
+    unread: int = 0
 
     def may(self, permission: str) -> bool:
         """Whether the actor holds this permission."""
@@ -186,6 +190,7 @@ class House:
         # On SQLite a transaction costs nothing and one snapshot for a whole page is worth having.
         self._paging = self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self.wake = threading.Event()
+        self.stopping = threading.Event()  # the server is going down: what would wait for ever ends now
         self.direct_reads = DirectReads(self)
         # On SQLite one writes at a time anyway: one thread for them spares the others waiting and changing places.
         self.writers = ThreadPoolExecutor(1, "writer") if self.is_sqlite else None

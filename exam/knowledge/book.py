@@ -8,7 +8,9 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from exam.knowledge.facts import AlertClass, Category, Severity
+from exam.knowledge.gate import GateCheck
 from exam.knowledge.language import Condition, Flagged
+from exam.knowledge.message_template import MessageTemplate
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -76,8 +78,8 @@ class Merge(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """Several fired rules become one line (domain.md §4.3).
 
     At least `at_least` of `of` must have fired and, for every list in `with_one_of`, one of that list too. In `text`
-    `{first}` is the text of the first fired rule of `of` and `{values}` lists the values. Advice and severity left
-    out are taken from the merged rules.
+    `{first}` is the text of the first fired rule of `of`, `{others}` the texts of `with_one_of` and `{values}` lists the
+    values. Advice and severity left out are taken from the merged rules; `{advice}` in an advice is what these say.
     """
 
     code: str
@@ -155,19 +157,23 @@ class RuleBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     merges: tuple[Merge, ...] = ()
     policies: tuple[AlertPolicy, ...] = ()
     grades: tuple[GradeScale, ...] = ()
+    templates: tuple[MessageTemplate, ...] = ()
+    checks: tuple[GateCheck, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All entries, in the order in which the store keeps them."""
-        return (*self.rules, *self.merges, *self.policies, *self.grades)
+        return (*self.rules, *self.merges, *self.policies, *self.grades, *self.templates, *self.checks)
 
 
-Entry: TypeAlias = Rule | Merge | AlertPolicy | GradeScale
+Entry: TypeAlias = Rule | Merge | AlertPolicy | GradeScale | MessageTemplate | GateCheck
 
-KINDS: dict[str, type[Rule] | type[Merge] | type[AlertPolicy] | type[GradeScale]] = {
+KINDS: dict[str, type[Rule] | type[Merge] | type[AlertPolicy] | type[GradeScale] | type[MessageTemplate] | type[GateCheck]] = {
     "rule": Rule,
     "merge": Merge,
     "policy": AlertPolicy,
     "grade": GradeScale,
+    "template": MessageTemplate,
+    "check": GateCheck,
 }
 """How the store names the kinds of entries."""

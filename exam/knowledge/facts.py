@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import date
 from decimal import Decimal
 from enum import IntEnum, StrEnum
-from typing import Literal
+from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
+
+from exam.kit.module import Slot
 
 
 class Flag(StrEnum):
@@ -69,6 +73,7 @@ class Reading(msgspec.Struct, frozen=True):
 
     `raw` and `raw_unit` are as delivered; `number` is in `unit`, the dictionary's, and None when it cannot be.
     `abnormal` are the picked choices that need a line each: the abnormal ones and those the dictionary does not know.
+    `method` is how it was measured, as the dictionary of that day says: another method makes another line in a trend.
     """
 
     item: str
@@ -87,6 +92,7 @@ class Reading(msgspec.Struct, frozen=True):
     decimals: int | None = None
     raw_unit: str = ""
     abnormal: tuple[str, ...] = ()
+    method: str = ""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -179,3 +185,27 @@ class Computed(msgspec.Struct, frozen=True):
     number: Decimal | None = None
     why: str = ""
     inputs: tuple[str, ...] = ()
+
+
+class PastCase(msgspec.Struct, frozen=True):
+    """A finished visit as the rules see it, with what a list shows of it; `url` is the page about it."""
+
+    visit_id: UUID
+    visit_no: str
+    exam_on: date
+    person_name: str
+    url: str
+    case: Case
+
+
+class PastCases(msgspec.Struct, frozen=True):
+    """The latest finished visits of a site, newest first: how many come, and the cases, read on as they are asked for."""
+
+    total: int
+    cases: Iterator[PastCase]
+
+
+PAST_CASES: Slot[Callable[[Any, int], PastCases]] = Slot(
+    "You get the session (read only) and how many visits are wanted at most; return the latest finished visits of the actor's site "
+    "as judged cases, in bounded memory and with a fixed number of statements for each span."
+)

@@ -18,11 +18,15 @@ from exam.kit.errors import BadInput, NotFound, Refused
 from exam.kit.house import actor_of, house_of
 from exam.knowledge import rules, starter
 from exam.knowledge.book import KINDS, AlertPolicy, Entry, GradeScale, Merge, Rule, RuleBook
+from exam.knowledge.gate import GateCheck
+from exam.knowledge.message_template import MessageTemplate
 from exam.knowledge.models import KnowledgeApproval, KnowledgeRevision, KnowledgeRule
 from exam.knowledge.rules import CompiledRules
 
 _KEPT = 24
-_REVISION = select(KnowledgeRevision.revision).where(KnowledgeRevision.id == 1)
+REVISION = select(KnowledgeRevision.revision).where(KnowledgeRevision.id == 1)
+"""The present revision, for a statement that asks for more at once."""
+
 
 
 class RuleVersion(msgspec.Struct, frozen=True):
@@ -42,13 +46,18 @@ class RuleVersion(msgspec.Struct, frozen=True):
 
 def revision(db: Session) -> int:
     """The rule store's present revision; 0 for an empty one."""
-    return db.scalar(_REVISION) or 0
+    return db.scalar(REVISION) or 0
 
 
 def rules_in_force(db: Session, on: date) -> CompiledRules:
-    """The rules that hold on a day, as known now, ready to be asked. Each process keeps a few by revision and day."""
+    """The rules that hold on a day, as known now, ready to be asked."""
+    return rules_of_revision(db, revision(db), on)
+
+
+def rules_of_revision(db: Session, at_revision: int, on: date) -> CompiledRules:
+    """The rules that hold on a day, as known at a revision. Each process keeps a few by revision and day."""
     kept: dict[tuple[int, date], CompiledRules] = house_of(db).cache.setdefault("rules", {})
-    key = (revision(db), on)
+    key = (at_revision, on)
     found = kept.get(key)
     if found is None:
         found = CompiledRules(_book(db, *key))
@@ -60,9 +69,14 @@ def rules_in_force(db: Session, on: date) -> CompiledRules:
 
 def rules_known_at(db: Session, on: date, known_at: datetime) -> CompiledRules:
     """The rules that held on a day as they were known at a moment (time machine): what was published later is not in it."""
-    was = select(func.max(KnowledgeRule.revision)).where(KnowledgeRule.at <= known_at)
-    approved = select(func.max(KnowledgeApproval.revision)).where(KnowledgeApproval.at <= known_at)
-    return CompiledRules(_book(db, max(db.scalar(was) or 0, db.scalar(approved) or 0), on))
+    return CompiledRules(_book(db, revision_at(db, known_at), on))
+
+
+def revision_at(db: Session, moment: datetime) -> int:
+    """The rule store's revision at a moment; 0 before the first."""
+    published = select(func.max(KnowledgeRule.revision)).where(KnowledgeRule.at <= moment)
+    approved = select(func.max(KnowledgeApproval.revision)).where(KnowledgeApproval.at <= moment)
+    return max(db.scalar(published) or 0, db.scalar(approved) or 0)
 
 
 def _book(db: Session, at_revision: int, on: date) -> RuleBook:
@@ -94,6 +108,8 @@ def as_book(entries: Iterable[Entry]) -> RuleBook:
         merges=tuple(each for each in listed if isinstance(each, Merge)),
         policies=tuple(each for each in listed if isinstance(each, AlertPolicy)),
         grades=tuple(each for each in listed if isinstance(each, GradeScale)),
+        templates=tuple(each for each in listed if isinstance(each, MessageTemplate)),
+        checks=tuple(each for each in listed if isinstance(each, GateCheck)),
     )
 
 

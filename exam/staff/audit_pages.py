@@ -35,6 +35,9 @@ ROOM_ACTS = {
     "reporting.read_report": "查看报告", "reporting.read_file": "打开报告文件", "reporting.issue": "发布报告",
     "reporting.issue_many": "批量发布报告", "reporting.issue_automatically": "设置自动发布", "reporting.recall": "撤回报告",
     "reporting.deliver": "登记领取报告", "reporting.undo_delivery": "撤销领取登记", "reporting.export": "导出报告清单",
+    "messages.read_text": "查看短信内容", "messages.export": "导出短信清单", "messages.resend": "重发短信", "messages.consent": "登记短信同意",
+    "messages.hand_over": "提交短信", "messages.ask": "查询短信状态", "messages.receipt": "短信回执", "messages.look_after": "清理过期短信",
+    "messages.own_phone": "设置接收短信的手机号", "messages.read_notice": "阅读通知", "interfaces.receipt": "拒绝短信回执",
 }  # fmt: skip
 """The other rooms' acts in the auditor's words, where no permission of that name says it already."""
 

@@ -39,7 +39,11 @@ TABLE_NAMES: Mapping[str, str] = {
     "registration_consent_text": "知情同意书版本", "registration_day_capacity": "每日名额", "registration_desk_setting": "前台设置",
     "registration_print": "打印记录", "results_record": "科室记录", "results_value": "结果值", "results_version": "科室记录版本",
     "chief_review_review": "主检", "chief_review_version": "主检结论版本", "chief_review_signature": "主检签名",
-    "chief_review_signed_picture": "主检签名图片", "reporting_version": "报告版本", "reporting_fact": "报告节点", "reporting_setting": "报告设置",
+    "chief_review_signed_picture": "主检签名图片", "chief_review_recheck_plan": "复查计划", "chief_review_push": "专科推送",
+    "chief_review_push_fact": "专科推送经过", "registration_recheck": "复查", "registration_recheck_fact": "复查经过",
+    "reporting_version": "报告版本", "reporting_fact": "报告节点", "reporting_setting": "报告设置",
+    "exam_message": "短信", "exam_message_fact": "短信经过", "exam_notice": "站内通知", "exam_notice_read": "站内通知已读",
+    "exam_sms_consent": "短信同意", "exam_staff_phone": "工作人员接收短信的手机号",
 }  # fmt: skip
 
 COLUMN_NAMES: Mapping[str, str] = {
@@ -77,6 +81,10 @@ HEALTH: Mapping[str, frozenset[str]] = {
         {"raw", "raw_unit", "choices", "comparator", "number_text", "unit", "flag", "range_text", "low", "high", "why", "item_code"}
     ),
     "results_version": frozenset({"summary"}),
+    "chief_review_recheck_plan": frozenset({"body"}),
+    "chief_review_push": frozenset({"specialist", "findings", "note"}),
+    "chief_review_push_fact": frozenset({"diagnosis", "reason"}),
+    "registration_recheck": frozenset({"groups", "reason", "rule"}),
     "chief_review_version": frozenset({"lines", "removed", "attention", "is_nothing_abnormal"}),
     "reporting_version": frozenset({"document", "manifest"}),
 }

@@ -9,7 +9,7 @@ from functools import lru_cache
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Uuid, bindparam, case, column, delete, func, insert, select, table, update
 from sqlalchemy.orm import Session
 
 from exam.kit import audit, auth
@@ -57,11 +57,14 @@ _KIND_RIGHTS = (
     .correlate(Staff)
     .scalar_subquery()
 )
+# The table of messages, a room above this one: how many notices wait is asked with the session, not in a statement of its own.
+_UNREAD = table("exam_notice_unread", column("staff_id", Uuid()))
 _SESSION = PreparedStatement(
     select(
         SignIn.token_hash, SignIn.created_at, SignIn.last_seen_at, Staff.id, Staff.login, Staff.name, Staff.site, Staff.title,
         Staff.kind, Staff.active, Staff.password_changed_at, Staff.password_must_change,
         case((Staff.kind == "staff", _OWN_RIGHTS), else_=_KIND_RIGHTS).label("rights"),
+        select(func.count()).select_from(_UNREAD).where(_UNREAD.c.staff_id == Staff.id).correlate(Staff).scalar_subquery().label("unread"),
     )
     .join(Staff, Staff.id == SignIn.staff_id)
     .where(SignIn.token_hash == bindparam("hash"))
@@ -96,7 +99,7 @@ def authenticate(db: Session, token: str) -> Actor:
     return Actor(
         staff_id=row.id, login=row.login, name=row.name, site=row.site, title=row.title, kind=row.kind,
         permissions=permissions, scopes=scopes, session_id=session_id, csrf=auth.csrf_token(house.keys["tokens"], session_id),
-        must_change_password=must_change(house, row),
+        must_change_password=must_change(house, row), unread=row.unread,
     )  # fmt: skip
 
 

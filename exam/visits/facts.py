@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
+
+from exam.kit.module import Slot
 
 
 class Milestone(StrEnum):
@@ -183,6 +187,18 @@ class VisitCard(msgspec.Struct, frozen=True):
     catalog_on: date | None = None
     urgent: bool = False
     ver: int = 0
+
+
+class VisitStrip(msgspec.Struct, frozen=True):
+    """What an upper room says of a visit under its card, wherever that person is called up: the room's template, shown with this as `strip`."""
+
+    template: str
+    data: Any
+
+
+VISIT_STRIPS: Slot[Callable[[Any, VisitCard], VisitStrip | None]] = Slot(
+    "You get the session (read only) and a visit's card; return what is shown under it on every screen about the visit, or None."
+)
 
 
 class VisitOpened(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from exam.people.rules import age_on
 from exam.visits import rules
 from exam.visits.facts import (
     VISIT_STATE_NAMES,
+    VISIT_STRIPS,
     LineState,
     Milestone,
     MilestoneReached,
@@ -36,6 +37,7 @@ from exam.visits.facts import (
     VisitCard,
     VisitOpened,
     VisitState,
+    VisitStrip,
 )
 from exam.visits.models import LineBoard, LineProgress, OrderLineRow, Visit, VisitBoard, VisitMilestone
 
@@ -224,6 +226,11 @@ def cards(db: Session, visit_ids: Sequence[UUID]) -> list[VisitCard]:
     rows = db.execute(_CARD.where(Visit.id.in_(visit_ids), Visit.site == actor_of(db).site))
     found = {visit.id: to_card(visit, board) for visit, board in rows}
     return [found[each] for each in visit_ids if each in found]
+
+
+def strips(db: Session, shown: VisitCard) -> list[VisitStrip]:
+    """What upper rooms say of a visit, for every screen on which it is called up (`exam/_strips.html`)."""
+    return [strip for fill in house_of(db).modules.fillings(VISIT_STRIPS) if (strip := fill(db, shown)) is not None]
 
 
 def of_person(db: Session, person_id: UUID) -> list[VisitCard]:

@@ -20,10 +20,13 @@ RULES = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]
 ROUTES = Path(__file__).parent.parent / "house" / "routes.txt"
 WIDTHS = (1280, 390)
 NOT_OPENED = {
+    "/alerts/stream",
     "/favicon.ico", "/reports/{visit_no:str}/supplement/{number:str}", "/staff/accounts/{staff_id:str}/signature/{picture_id:str}",
     "/staff/signing/picture",
 }  # fmt: skip
-"""The demonstration has no private examination, so no supplement, and no signature picture was put in it."""
+"""A stream of events is no page (tests/critical_values/test_stream.py).
+
+The demonstration has no private examination, so no supplement, and no signature picture was put in it."""
 
 
 def cases(paths: dict[str, tuple[str, ...]]) -> list[tuple[str, str]]:

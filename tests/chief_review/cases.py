@@ -17,6 +17,7 @@ from exam.visits.facts import Milestone
 from results import service as results
 from results.facts import Entry
 from tests.conftest import actor_named
+from tests.critical_values.cases import tell_all
 
 TODAY = date(2026, 11, 21)
 MAN = NewPerson(name="韦小明", id_no="450110198503150018", phone="13800138000")
@@ -90,8 +91,9 @@ def shown(house: House, visit_id: UUID, login: str = "he") -> Review:
 
 
 def first_signed(house: House, visit_id: UUID | None = None, login: str = "he") -> UUID:
-    """A visit with its first signature."""
+    """A visit with its first signature; who has an important finding has been told of it."""
     visit_id = started(house, login, visit_id)
+    tell_all(house, visit_id)
     with house.unit(signer(house, login)) as db:
         reviews.sign_first(db, visit_id, reviews.review(db, visit_id).digest)
     return visit_id

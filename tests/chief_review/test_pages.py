@@ -153,8 +153,8 @@ def test_saving_rewords_merges_deletes_and_restores(house: House, desk: Desks) -
         column.pop(0)
     page = saved(he, visit_no, {**form, "base_version": "2", "act": "save"}).text
     assert "已删除的建议" in page and "异常结果没有结论(1)" in page and "空腹血糖 7.40 mmol/L ↑" in page
-    page = saved(he, visit_no, {**lines_in(page), "base_version": "3", "act": "restore:D13"}).text
-    assert "D13" in lines_in(page)["key"] and "异常结果均有结论" in page
+    page = saved(he, visit_no, {**lines_in(page), "base_version": "3", "act": "restore:B02"}).text
+    assert "B02" in lines_in(page)["key"] and "异常结果均有结论" in page
     assert breaches(house) == []
 
 
@@ -282,6 +282,11 @@ def test_a_program_reviews_from_queue_to_final_signature(house: House, desk: Des
     open_window(house, he)
     assert he.post(f"{url}/sign-final", json={"digest": stored["digest"]}).json()["type"] == "chief_review.same_doctor"
     open_window(house, liang)
+    assert liang.post(f"{url}/sign-final", json={"digest": stored["digest"]}).json()["type"] == "chief_review.alert_untold"
+    for alert in he.get("/api/alerts").json()["alerts"]:
+        told = {"type": "notice", "channel": "phone", "recipient": "person", "recipient_name": "韦小明", "outcome": "not_reached", "note": "无人接听"}
+        for seen, step in enumerate(({"type": "confirmed", "way": "doctor"}, told)):
+            assert he.post(f"/api/alerts/{alert['id']}/steps", json={"seen": seen, "step": step}).json()["version"] == seen + 1
     assert liang.post(f"{url}/sign-final", json={"digest": stored["digest"]}).json()["state"] == "final"
     assert liang.post(f"{url}/undo", json={"level": "final", "reason": "复核"}).json()["is_rereview"] is True
     assert liang.post(f"{url}/undo", json={"level": "zero", "reason": "复核"}).status_code == 422

@@ -58,7 +58,7 @@ def test_starting_collects_a_line_for_every_flagged_value(house: House, acting: 
     visit_id = started(house)
     review = shown(house, visit_id)
     assert (review.state, review.version, review.author) == (ReviewState.OPEN, 1, "何志远")
-    assert {"D13", "M02", "D57"} <= {line.key for line in review.lines}
+    assert {"B02", "M02", "D57"} <= {line.key for line in review.lines}
     assert state_of(house, acting, visit_id) == VisitState.CHIEF
     with house.unit(acting("he"), write=False) as db:
         screen = reviews.screen(db, visit_id)
@@ -118,7 +118,7 @@ def test_merged_reworded_and_deleted_lines_survive_a_correction_of_the_results(h
     with house.unit(acting("he")) as db:
         again = reviews.start(db, visit_id)
     keys = {line.key for line in again.lines}
-    assert {"D12", "D55A+D57"} <= keys and "D13" not in keys and again.attention == ""
+    assert {"D12", "D55A+D57"} <= keys and "B02" not in keys and again.attention == ""
     assert breaches(house) == []
 
 
@@ -385,7 +385,7 @@ def corrected(house: House, acting: Acting) -> UUID:
     visit_id = started(house)
     review = shown(house, visit_id)
     with house.unit(acting("he")) as db:
-        lines = [msgspec.structs.replace(line, advice="控制饮食") if line.key == "D13" else line for line in lines_of(review)]
+        lines = [msgspec.structs.replace(line, advice="控制饮食") if line.key == "B02" else line for line in lines_of(review)]
         reviews.save(db, visit_id, 1, lines, False)
         reviews.return_to_department(db, visit_id, "LAB", "血糖请复核")
     enter(house, visit_id, "LAB", {"GLU": "5.20"})
@@ -401,11 +401,11 @@ def test_a_line_whose_finding_is_gone_is_not_signed_before_it_is_kept_or_deleted
     assert "依据已变化" in refused.value.text and "删除" in refused.value.hint
     review = shown(house, visit_id)
     with pytest.raises(Refused, match="reason_missing"), house.unit(acting("he")) as db:
-        reviews.save(db, visit_id, review.version, lines_of(review), False, act="keep:D13")
+        reviews.save(db, visit_id, review.version, lines_of(review), False, act="keep:B02")
     with house.unit(acting("he")) as db:
-        kept = reviews.save(db, visit_id, review.version, lines_of(review), False, act="keep:D13", reason="近期确诊糖尿病")
+        kept = reviews.save(db, visit_id, review.version, lines_of(review), False, act="keep:B02", reason="近期确诊糖尿病")
         assert reviews.screen(db, visit_id).outdated == frozenset()
-    line = next(line for line in kept.lines if line.key == "D13")
+    line = next(line for line in kept.lines if line.key == "B02")
     assert line.kept is not None and line.kept.by == "何志远"
     assert any("近期确诊糖尿病" in text and "2026-11-21" in text for why in line.because for text in why.evidence)
     finalized(house, visit_id)
@@ -416,8 +416,8 @@ def test_a_line_whose_finding_is_gone_gives_way_to_the_suggestions(house: House,
     visit_id = corrected(house, acting)
     review = shown(house, visit_id)
     with house.unit(acting("he")) as db:
-        renewed = reviews.save(db, visit_id, review.version, lines_of(review), False, act="renew:D13")
-    assert "D13" not in {line.key for line in renewed.lines}
+        renewed = reviews.save(db, visit_id, review.version, lines_of(review), False, act="renew:B02")
+    assert "B02" not in {line.key for line in renewed.lines}
     finalized(house, visit_id)
     assert breaches(house) == []
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, UndefinedError
 from exam.kit import web
 from exam.kit.module import MenuEntry
 from exam.knowledge.facts import FLAG_SIGNS, Flag
+from exam.knowledge.rules import TrendPoint
 from exam.people.facts import SEX_NAMES
 from exam.visits.facts import CATEGORY_NAMES, LINE_STATE_NAMES, TUBE_STATE_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
 
@@ -56,7 +57,7 @@ def _environment() -> Environment:
 
 
 BASE: dict[str, Any] = {
-    "actor": SimpleNamespace(name="李医生", title="内科", login="li", may=lambda permission: True),
+    "actor": SimpleNamespace(name="李医生", title="内科", login="li", unread=2, may=lambda permission: True),
     "csrf_token": 'token\'"<',
     "menu": [{"title": "登记", "url": "/registration", "icon": "user-plus", "is_current": True}],
     "centre_name": "仁和健康体检中心",
@@ -279,12 +280,12 @@ def test_the_visit_card_knows_every_category_and_sex(category: str) -> None:
 
 def test_a_trend_carries_its_numbers_as_json_and_as_words() -> None:
     source = '{% from "exam/_trend.html" import trend %}{{ trend("钾\\"<", points, "mmol/L", 3.5) }}'
-    text = _render(source, points=[("2025-05-01", "4.1"), (date(2026, 11, 21), 6.8)])
+    text = _render(source, points=[TrendPoint("2025-05-01", "4.1"), TrendPoint("2026-11-21", "6.8", "方法不同")])
     attribute = next(value for tag, value in _attributes(text) if tag == "data-trend")
     assert json.loads(attribute) == {
-        "label": '钾"<', "unit": "mmol/L", "points": [["2025-05-01", 4.1], ["2026-11-21", 6.8]], "low": 3.5, "high": None,
+        "label": '钾"<', "unit": "mmol/L", "points": [["2025-05-01", 4.1, ""], ["2026-11-21", 6.8, "方法不同"]], "low": 3.5, "high": None,
     }  # fmt: skip
-    assert "2026-11-21:6.8" in text
+    assert "2026-11-21:6.8" in text and "方法不同</span>" in text
 
 
 def _attributes(text: str) -> list[tuple[str, str]]:

@@ -25,6 +25,7 @@ LOGGERS = (
     "registration",
     "results",
     "reporting",
+    "interfaces",
     "critical_values",
     "chief_review",
     "uvicorn",

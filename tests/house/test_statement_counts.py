@@ -15,14 +15,14 @@ from tests.conftest import Desk
 
 MOST = {
     "/chief": 9,
-    "/chief/{no}": 22,
+    "/chief/{no}": 29,
     "/reports": 3,
     "/reports/{no}": 7,
-    "/reports/{no}/preview": 30,
+    "/reports/{no}/preview": 38,
     "/registration/today": 7,
     "/registration/visits/{no}": 17,
     "/results/GEN": 5,
-    "/results/LAB/{no}": 10,
+    "/results/LAB/{no}": 11,
 }
 
 

@@ -6,8 +6,13 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
+import msgspec
+
+from exam.catalog import service as catalog
 from exam.catalog import starter
 from exam.kit.house import House
+from exam.knowledge.language import Change
+from exam.knowledge.rules import holds
 from exam.people.facts import IdKind, NewPerson
 from exam.visits import orders
 from exam.visits import service as visits
@@ -144,3 +149,25 @@ def test_a_refused_private_group_is_not_told_to_other_departments(house: House, 
     assert told["wu"] == {"G054"}, "a doctor of another department"
     assert told["nong"] == {"G052", "G054"}, "the laboratory itself"
     assert told["he"] == {"G052", "G054"}, "a chief may read private items"
+
+
+def test_after_a_change_of_method_nothing_is_compared_with_what_was_before(house: House, acting: Acting) -> None:
+    wu = acting("wu")
+    earlier = arrive(house, acting("lin"), on=date(2025, 11, 20))
+    enter(house, wu, earlier, **{**GENERAL, "SBP": "100"})
+    verify(house, wu, earlier)
+    with house.unit(acting("tan")) as db:
+        item = catalog.catalogue(db, TODAY).items["SBP"]
+        changed = msgspec.structs.replace(item, method="动态血压仪")
+        catalog.save(db, changed, valid_from=TODAY, reason="更换血压计", seen_revision=catalog.revision(db))
+    visit_id = arrive(house, acting("lin"))
+    enter(house, wu, visit_id, **GENERAL)
+    with house.unit(wu, write=False) as db:
+        rows = {row.name: row for row in screen.entry_screen(db, visit_id, "GEN").history}
+        fields = [field for band in screen.entry_screen(db, visit_id, "GEN").bands for section in band for field in section.fields]
+        case = results.case_of(db, visit_id)
+    assert [point.breaks for point in rows["收缩压"].points] == ["", "方法不同"]
+    assert (rows["收缩压"].change, rows["舒张压"].change) == ("方法不同", "无变化")
+    assert {field.code: field.change for field in fields}["DBP"] == "无变化"
+    assert holds(Change("SBP", ">=", Decimal(10)), case) is None
+    assert holds(Change("DBP", ">=", Decimal(0)), case) is True

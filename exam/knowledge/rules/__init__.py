@@ -9,7 +9,10 @@ from exam.knowledge.rules.conditions import compiled, condition_items, evidence,
 from exam.knowledge.rules.examples import book_problems, example_case, rule_problems
 from exam.knowledge.rules.flags import check_entry, flag_amount, is_plausible, judge
 from exam.knowledge.rules.formulas import FRIEDEWALD, compute, compute_all, evaluate, formula_items, friedewald
+from exam.knowledge.rules.grades import Graded, grade, graded
+from exam.knowledge.rules.rechecks import RecheckProposal, recheck_proposals
 from exam.knowledge.rules.summaries import NOTHING_ABNORMAL, summarize
+from exam.knowledge.rules.trends import TrendPoint, change_text, trend_points
 from exam.knowledge.rules.units import conversion_for, convert, printed_unit, same_unit
 from exam.knowledge.rules.wording import OUTSTANDING, finding_text, number_text, plain_line, value_text
 
@@ -18,8 +21,12 @@ __all__ = [
     "NOTHING_ABNORMAL",
     "OUTSTANDING",
     "CompiledRules",
+    "Graded",
+    "RecheckProposal",
+    "TrendPoint",
     "alerts_of",
     "book_problems",
+    "change_text",
     "check_entry",
     "compiled",
     "compute",
@@ -34,6 +41,8 @@ __all__ = [
     "flag_amount",
     "formula_items",
     "friedewald",
+    "grade",
+    "graded",
     "holds",
     "is_nothing_abnormal_allowed",
     "is_plausible",
@@ -45,10 +54,12 @@ __all__ = [
     "plain_text",
     "printed_unit",
     "read_amount",
+    "recheck_proposals",
     "rule_problems",
     "same_unit",
     "suggest",
     "summarize",
+    "trend_points",
     "uncovered_items",
     "value_text",
 ]

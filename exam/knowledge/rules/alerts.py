@@ -32,7 +32,13 @@ def alerts_of(case: Case, rules: CompiledRules) -> tuple[FiredAlert, ...]:
 
 def may_alert(part: Case, rules: CompiledRules, changed: Collection[str]) -> bool:
     """Whether an alert may have come of changed items, as far as a part of the case tells; False is certain."""
-    return any(test(part) is not False for _, test, items in rules.alerts if not items.isdisjoint(changed))
+    touched = {rule.hierarchy for rule, _, items in rules.alerts if rule.hierarchy and not items.isdisjoint(changed)}
+    # A lower rule of a hierarchy speaks up when a higher one falls silent, though its own values did not change.
+    return any(
+        test(part) is not False
+        for rule, test, items in rules.alerts
+        if rule.hierarchy in touched or not items.isdisjoint(changed)
+    )
 
 
 def _fired(rule: Rule, case: Case) -> FiredAlert | None:

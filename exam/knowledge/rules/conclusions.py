@@ -1,11 +1,13 @@
 """From a judged case to suggested conclusions: fire the rules, keep the most severe, merge, and leave nothing without a line.
 
-The order of work is domain.md §4.3: hierarchies (M01, M07), merges (M02, M05, M06, M08, M10), equal texts (M13), then a
-plain line for every flagged value nobody answered for (decision 22), then the order of the report (M14).
+The order of work is domain.md §4.3: hierarchies (M01, M07), merges (M02, M04, M05, M06, M08, M10), equal texts (M13), then a
+plain line for every flagged value nobody answered for (decision 22), one line for an organ that was felt and scanned (M11),
+then the order of the report (M14).
 """
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 from exam.knowledge.book import Merge, Rule, RuleBook
@@ -18,9 +20,32 @@ PLAIN_RULE = "plain"
 
 PLAIN_ORDER = 900
 
+_PLACE = re.compile(r"\{(?:first|others|values)\}")
+
 CATEGORY_ORDER: dict[str, int] = {"疾病": 2, "高危": 3, "异常": 4, "提示": 5, "正常变异": 6}
 
 HARMLESS_CATEGORIES: frozenset[str] = frozenset({"提示", "正常变异"})
+
+_LIVER = ("脂肪肝(轻度)", "脂肪肝(中度)", "脂肪肝(重度)", "肝囊肿", "肝血管瘤", "肝实质回声增粗", "肝硬化", "肝占位性病变")
+_KIDNEYS = ("肾囊肿", "肾结石", "肾错构瘤", "肾积水(轻度)", "肾积水(中度)", "肾积水(重度)", "肾占位性病变", "肾萎缩")
+_UTERUS = ("子宫肌瘤", "子宫腺肌症", "子宫内膜增厚", "绝经后子宫内膜增厚(≥5mm)", "子宫内膜息肉可能")
+_OVARIES = ("卵巢囊肿", "卵巢囊实性或实性包块", "多囊卵巢样改变", "附件区包块")
+
+SAME_ORGAN: tuple[tuple[str, tuple[str, ...], str, tuple[str, ...]], ...] = (
+    ("MED_LIV", (), "US_ABD", _LIVER),
+    ("MED_SPL", (), "US_ABD", ("脾大", "脾囊肿", "脾占位性病变")),
+    ("MED_KID", (), "US_ABD", _KIDNEYS),
+    ("MED_MUR", (), "US_ECHO", ()),
+    ("SUR_THY", (), "US_THY", ()),
+    ("SUR_BRE", ("增生", "结节"), "US_BRE", ()),
+    ("SUR_PRO", (), "US_PRO", ()),
+    ("GYN_UTE", (), "US_UTE", _UTERUS),
+    ("GYN_ADN", (), "US_UTE", _OVARIES),
+    ("SUR_LN", ("颈部肿大",), "US_THY", ("颈部淋巴结肿大",)),
+    ("SUR_LN", ("腋下肿大",), "US_BRE", ("腋窝淋巴结肿大",)),
+)
+"""Which sign of the physical examination and which ultrasound finding are of one organ (M11): item and choices of each,
+no choices meaning any. Source: memory; the codes and choices are the starter catalogue's."""
 
 
 class _Line:
@@ -88,6 +113,7 @@ def suggest(case: Case, rules: CompiledRules | RuleBook) -> tuple[Suggestion, ..
     covered = {pair for line in lines for pair in line.covers}
     for place, reading in enumerate(case.readings.values()):
         lines.extend(_plain(reading, choice, PLAIN_ORDER + place) for choice in _open_choices(reading, covered))
+    lines = _ultrasound_wins(lines, case)
     lines.sort(key=_place)
     return tuple(_suggestion(line) for line in lines)
 
@@ -175,11 +201,12 @@ def _merged(lines: list[_Line], merge: Merge, case: Case) -> list[_Line]:
     everybody = members + partners
     first = members[0]
     covers = {pair: None for line in everybody for pair in line.covers}
-    text = merge.text.replace("{first}", first.text).replace("{values}", _values(list(covers), case))
+    words = {"{first}": first.text, "{others}": "、".join(line.text for line in partners), "{values}": _values(list(covers), case)}
+    text = _PLACE.sub(lambda found: words[found[0]], merge.text)
     severity = merge.severity if merge.severity is not None else max(line.severity for line in everybody)
     weightiest = min(everybody, key=lambda line: CATEGORY_ORDER[line.category])
     merged = _Line(merge.code, text, merge.category or weightiest.category, severity, merge.order or first.order)
-    merged.advice = merge.advice or _joined([line.advice for line in everybody])
+    merged.advice = (merge.advice or "{advice}").replace("{advice}", _joined([line.advice for line in everybody]))
     merged.lifestyle = merge.lifestyle or _joined([line.lifestyle for line in everybody])
     merged.specialist = merge.specialist or _joined([line.specialist for line in everybody], "/")
     merged.because = (
@@ -193,6 +220,32 @@ def _merged(lines: list[_Line], merge: Merge, case: Case) -> list[_Line]:
     for line in everybody:
         merged.take_over(line)
     return [merged if line is first else line for line in lines if line is first or line not in everybody]
+
+
+def _ultrasound_wins(lines: list[_Line], case: Case) -> list[_Line]:
+    """A sign that was felt stands behind the ultrasound line of its organ; a weightier sign keeps its own line (M11)."""
+    for sign, felt, scan, seen in SAME_ORGAN:
+        found = [case.readings[code] for code in (sign, scan) if code in case.readings]
+        # A text that nobody could read is no sign of anything; it keeps its own line, with the reason.
+        if len(found) < 2 or any(each.flag not in OUTSTANDING or each.why for each in found):
+            continue
+        scanned = [line for line in lines if _answers_for(line, scan, seen)]
+        if not scanned:
+            continue
+        winner = max(scanned, key=lambda line: line.severity)
+        for line in [line for line in lines if line.covers and all(_is_one_of(pair, sign, felt) for pair in line.covers)]:
+            if line is not winner and line.severity <= winner.severity:
+                winner.take_over(line)
+                lines.remove(line)
+    return lines
+
+
+def _answers_for(line: _Line, item: str, choices: tuple[str, ...]) -> bool:
+    return any(_is_one_of(pair, item, choices) for pair in line.covers)
+
+
+def _is_one_of(pair: tuple[str, str], item: str, choices: tuple[str, ...]) -> bool:
+    return pair[0] == item and (not choices or pair[1] in choices)
 
 
 def _without_twins(lines: list[_Line]) -> list[_Line]:
@@ -211,7 +264,8 @@ def _without_twins(lines: list[_Line]) -> list[_Line]:
 
 
 def _values(pairs: list[tuple[str, str]], case: Case) -> str:
-    return ",".join(choice or finding_text(case.readings[item]) for item, choice in pairs)
+    """A choice is named with its item: `3+` by itself says nothing."""
+    return ",".join(f"{case.readings[item].name}:{choice}" if choice else finding_text(case.readings[item]) for item, choice in pairs)
 
 
 def _plain(reading: Reading, choice: str, order: int) -> _Line:

@@ -6,7 +6,7 @@ Conditions are compiled once into closures; a rule set then costs microseconds a
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 
 from exam.knowledge.facts import Case, Flag, Reading
@@ -31,6 +31,7 @@ from exam.knowledge.language import (
     Sex,
 )
 from exam.knowledge.rules.statements import states
+from exam.knowledge.rules.trends import difference_of_kind
 
 Test = Callable[[Case], bool | None]
 
@@ -97,9 +98,9 @@ def compiled(condition: Condition) -> Test:
         case History(any_of=texts):
             return _history_test(frozenset(texts))
         case Missing(item=item):
-            return lambda case: False if item in case.readings else _absent(case)
+            return lambda case: _not(_is_there(case.readings, item, case))
         case HasEarlier(item=item):
-            return lambda case: True if item in case.earlier else _not(_absent(case))
+            return lambda case: _is_there(case.earlier, item, case)
         case Earlier(item=item, op=op, value=value):
             return _earlier_test(item, op, value)
         case Change(item=item, op=op, percent=percent):
@@ -168,6 +169,8 @@ def _gather(condition: Condition, case: Case, asserts: bool, found: dict[tuple[s
                 texts = reading.choices if asserts else ()
                 if isinstance(condition, Chosen):
                     texts = tuple(text for text in texts if text in condition.any_of)
+                elif isinstance(condition, Says):
+                    texts = tuple(text for text in texts if states(text, condition.any_of))
                 for text in texts or ("",):
                     found[(reading.item, text)] = found.get((reading.item, text), False) or asserts
 
@@ -206,9 +209,17 @@ def _in_unit(item: str, unit: str, test: Test) -> Test:
     return in_unit
 
 
-def _absent(case: Case) -> bool | None:
-    """What is not in a case is not there; of a part of a case nobody knows."""
-    return None if case.is_partial else True
+def _is_there(readings: Mapping[str, Reading], item: str, case: Case) -> bool | None:
+    """Whether there is a value: a computed item without one has an empty reading. Of a part of a case nobody knows."""
+    reading = readings.get(item)
+    if reading is not None:
+        return has_value(reading)
+    return None if case.is_partial else False
+
+
+def has_value(reading: Reading) -> bool:
+    """Whether something was written down."""
+    return reading.number is not None or bool(reading.choices or reading.raw.strip())
 
 
 def _not(answer: bool | None) -> bool | None:
@@ -227,7 +238,7 @@ def _history_test(wanted: frozenset[str]) -> Test:
 def _says_test(item: str, phrases: tuple[str, ...]) -> Test:
     def test(case: Case) -> bool | None:
         reading = case.readings.get(item)
-        if reading is None:
+        if reading is None or not has_value(reading):
             return None
         return any(states(text, phrases) for text in reading.choices or (reading.raw,))
 
@@ -259,7 +270,7 @@ def _choice_test(item: str, texts: frozenset[str]) -> Test:
         if not texts.isdisjoint(picked):
             return True
         # A text that is none of the dictionary's choices might mean one of these in other words.
-        return None if reading.flag is Flag.UNKNOWN else False
+        return None if reading.flag is Flag.UNKNOWN or reading.why else False
 
     return test
 
@@ -281,7 +292,7 @@ def _change_test(item: str, op: str, percent: Decimal) -> Test:
         now, before = case.readings.get(item), case.earlier.get(item)
         if now is None or before is None or now.number is None or before.number is None:
             return None
-        if now.comparator or before.comparator or now.unit != before.unit or before.number == 0:
+        if now.comparator or before.comparator or difference_of_kind(now, before) or before.number == 0:
             return None
         return exact((now.number - before.number) / abs(before.number) * _HUNDRED, percent)
 

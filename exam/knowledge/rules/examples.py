@@ -11,6 +11,7 @@ from exam.knowledge.facts import Case, Reading, Subject
 from exam.knowledge.language import Between, Chosen, Compare, Condition
 from exam.knowledge.rules.conditions import condition_items, holds, leaves
 from exam.knowledge.rules.flags import judge
+from exam.knowledge.rules.gate.examples import checks_problems
 
 
 def example_case(example: Example, items: Mapping[str, Item], on: date) -> Case:
@@ -51,7 +52,7 @@ def book_problems(book: RuleBook, items: Mapping[str, Item], on: date) -> tuple[
     for merge in book.merges:
         named = (*merge.of, *(code for group in merge.with_one_of for code in group))
         problems += [f"{merge.code}:没有规则 {code}" for code in dict.fromkeys(named) if code not in known]
-    return tuple(problems)
+    return (*problems, *checks_problems(book.checks, items, on))
 
 
 def _unknown_choices(condition: Condition, items: Mapping[str, Item]) -> list[str]:

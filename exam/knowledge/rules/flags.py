@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import lru_cache
 
 from exam.catalog.facts import Item, ReferenceRange, ValueType
 from exam.catalog.rules import range_for, range_text
@@ -46,7 +47,7 @@ def judge(
         return _judge_choices(item, raw)
     text = raw if isinstance(raw, str) else ";".join(raw)
     if item.value_type not in (ValueType.NUMBER, ValueType.CALCULATED) or not text.strip():
-        return Reading(item=item.code, name=item.name, raw=text, unit=item.unit, department=item.department)
+        return Reading(item=item.code, name=item.name, raw=text, unit=item.unit, department=item.department, method=item.method)
     amount = read_amount(text)
     if amount.number is None:
         return _unknown(item, text, unit, f"“{text.strip()}”不是数值")
@@ -103,6 +104,8 @@ def flag_amount(
         return Flag.NORMAL
     is_open = comparator in ("<", ">")
     if comparator[0] == "<":
+        if not has_negatives and (number < _ZERO or (number == _ZERO and is_open)):
+            return Flag.UNKNOWN  # no number is meant: what cannot be is neither low nor normal
         if low is not None and (number < low or (number == low and (is_open or is_low_open))):
             return Flag.LOW
         floor_is_inside = low is None or (not has_negatives and (low < _ZERO or (low == _ZERO and not is_low_open)))
@@ -183,6 +186,7 @@ def _unknown(item: Item, raw: str, unit: str, why: str) -> Reading:
         flag=Flag.UNKNOWN,
         why=why,
         department=item.department,
+        method=item.method,
         decimals=item.decimals,
     )
 
@@ -212,10 +216,12 @@ def _number_reading(
         high=high,
         why=why,
         department=item.department,
+        method=item.method,
         decimals=item.decimals,
     )
 
 
+@lru_cache(maxsize=4096)
 def _comparable(text: str) -> str:
     return plain_text(text).replace(" ", "")
 
@@ -264,4 +270,5 @@ def _judge_choices(item: Item, raw: str | Sequence[str]) -> Reading:
         range_text=item.normal_text or "",
         why=f"“{unknown[0]}”不在字典选项中" if unknown else "",
         department=item.department,
+        method=item.method,
     )

@@ -8,7 +8,7 @@ import msgspec
 
 from exam.knowledge.book import RuleBook
 
-FILES = ("conclusions.json", "alerts.json")
+FILES = ("conclusions.json", "alerts.json", "templates.json", "gate.json")
 
 
 def load_rule_book() -> RuleBook:
@@ -19,4 +19,6 @@ def load_rule_book() -> RuleBook:
         merges=tuple(each for part in parts for each in part.merges),
         policies=tuple(each for part in parts for each in part.policies),
         grades=tuple(each for part in parts for each in part.grades),
+        templates=tuple(each for part in parts for each in part.templates),
+        checks=tuple(each for part in parts for each in part.checks),
     )

@@ -1,0 +1,1 @@
+"""Messages to people: SMS with a delivery state that only evidence moves, notices inside the system, and consent."""

@@ -1,0 +1,1 @@
+"""Interfaces: what speaks to the outside for the rooms below."""

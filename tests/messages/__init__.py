@@ -1,0 +1,1 @@
+"""Messages to people: rules, service, pages, and the gateway over a real socket."""
