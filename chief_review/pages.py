@@ -22,6 +22,7 @@ from chief_review.facts import (
     REVIEW_PANEL,
     REVIEW_STATE_NAMES,
     SEVERITY_NAMES,
+    ConclusionLine,
     EditedLine,
     QueueFilters,
     QueueRow,
@@ -36,7 +37,7 @@ from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.knowledge import proposals
 from exam.knowledge import rules as knowledge
-from exam.knowledge.facts import Category, Reading
+from exam.knowledge.facts import Category, Reading, Suggestion
 from exam.staff import service as staff
 from exam.visits import service as visits
 from exam.visits.facts import VISIT_STATE_NAMES
@@ -189,7 +190,7 @@ def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
 
 def _unapproved(db: web.Db, found: ReviewScreen) -> frozenset[tuple[str, int]]:
     """The rules behind the lines on the screen that no doctor has approved."""
-    lines = (*found.review.lines, *found.suggestions)
+    lines: tuple[ConclusionLine | Suggestion, ...] = (*found.review.lines, *found.suggestions)
     return proposals.unapproved(db, [(why.rule, why.version) for line in lines for why in line.because], found.card.exam_on)
 
 

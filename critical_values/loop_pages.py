@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from litestar.params import FromPath, FromQuery
 
-from critical_values import board, facts, forms, rules, screens, service
+from critical_values import board, facts, forms, rules, screens, service, telling
 from critical_values.facts import BoardFilters, CriticalAlert, StepTaken
 from critical_values.pages import AnyRequest, FormData, names, shown_by_itself
 from exam.kit import audit, web
@@ -26,6 +26,7 @@ CHOICES: dict[str, Any] = {
     "call_back_outcomes": list(facts.CALL_BACK_OUTCOMES.items()),
 }  # fmt: skip
 MOST_AT_ONCE = 200
+SMS = facts.Notice("sms", "person", "", "sent")
 HEADS = {"critical_values.head": "科主任", "critical_values.direct": "中心主任"}
 
 
@@ -64,6 +65,8 @@ def _acts(db: web.Db, alert: CriticalAlert) -> set[str]:
         found.add("dismiss")
     if alert.next_step == "receive" and screens.may_take(actor, alert, facts.Notice):
         found.add("notify")
+    if alert.next_step in ("notify", "receive") and screens.may_take(actor, alert, facts.Notice):
+        found.add("send")
     if table.may(alert.state, "reopen") and screens.may_take(actor, alert, facts.Reopened):
         found.add("reopen")
     if alert.is_open and actor.may("critical_values.notify"):
@@ -145,6 +148,25 @@ def notify(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormD
     return _take(db, alert_id, "notify", data)
 
 
+class SendForm(msgspec.Struct, forbid_unknown_fields=True):
+    """给受检者发短信: the words are the template's."""
+
+    seen: int
+
+
+@web.post("/alerts/{alert_id:str}/send-message", may="critical_values.notify")
+def send_message(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormData) -> web.Page:
+    """通知 by an SMS of the system; refused with the reason where it would not go out."""
+    of_alert = web.uuid_of(alert_id)
+    form = read_form(data, SendForm, forms.LABELS)
+    screens.require_may_take(db, service.alert_of(db, of_alert), SMS)
+    telling.send(db, of_alert, form.seen)
+    db.flush()
+    if db.info["request"].headers.get("hx-request"):
+        return _page(db, of_alert, "critical_values/_alert.html", "短信已提交发送")
+    return web.back_to(db, f"/alerts/{of_alert}", toast="短信已提交发送")
+
+
 @web.post("/alerts/{alert_id:str}/receive", may="critical_values.notify")
 def receive(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormData) -> web.Page:
     """接收确认."""
@@ -219,5 +241,5 @@ def hand_over(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
 
 
 routes = (
-    show_hand_over, hand_over, show_alert, show_alert_news, confirm, dismiss, notify, receive, handle, call_back, close, reopen,
+    show_hand_over, hand_over, show_alert, show_alert_news, confirm, dismiss, notify, send_message, receive, handle, call_back, close, reopen,
 )  # fmt: skip

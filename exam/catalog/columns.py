@@ -89,7 +89,8 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         Column("choices", "选项", "choices", hint="每行一个,异常选项前加 *"), Column("normal_text", "正常描述", "optional_text"),
         Column("formula", "公式", "formula", hint="如 体重 ÷ (身高 ÷ 100) ^ 2"), _SEX_COLUMN,
         Column("privacy", "隐私项目", "yes_no"), Column("optional", "可不填", "yes_no"), Column("loinc", "LOINC"),
-        Column("method", "检测方法", hint="更换方法或仪器后,与以前的结果不再连线比较"), _ORDER_COLUMN, _SOURCE_COLUMN, Column("note", "说明", "long_text"),
+        Column("method", "检测方法", hint="更换方法或仪器后,与以前的结果不再连线比较"), _ORDER_COLUMN, _SOURCE_COLUMN,
+        Column("note", "说明", "long_text"),
     ),
     "group": (
         _CODE_COLUMN, _NAME_COLUMN, Column("department", "科室编码", "reference", True, options={"kind": "department"}),
