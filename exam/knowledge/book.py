@@ -46,6 +46,7 @@ class Recheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """When a conclusion is suggested, and with which words.
 
+    `{values}` in `text` names what was found, for a rule about many findings.
     `covers` says which flagged values the line answers for: None means every value that made it fire, a list narrows
     these down. `also_covers` adds values that the line explains though it does not ask for them. Of the rules of one
     `hierarchy` only the highest `rank` stays. `order` is the organ system's place in the report.

@@ -94,6 +94,13 @@ class HasEarlier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fi
     item: str
 
 
+class EarlierChosen(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="earlier_chosen"):
+    """One of these choices was picked at the latest earlier visit that has the item; without such a visit none was."""
+
+    item: str
+    any_of: tuple[str, ...]
+
+
 class Earlier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="earlier"):
     """The latest earlier value against a number."""
 
@@ -147,6 +154,7 @@ Condition: TypeAlias = (
     | History
     | Missing
     | HasEarlier
+    | EarlierChosen
     | Earlier
     | Change
     | AllOf

@@ -33,8 +33,9 @@ from exam.knowledge.soundness import MOST_EXAMPLES, MOST_LEVELS, MOST_PARTS
 GROUPS = {"all_of": "全部满足", "any_of": "任一满足", "at_least": "至少几项", "not": "不满足"}
 SIMPLE = {
     "compare": "数值", "between": "数值区间", "flagged": "高低标志", "chosen": "选项", "says": "描述中提及",
-    "limit_multiple": "参考上限的倍数", "earlier": "上次数值", "change": "较上次变化", "has_earlier": "有既往值", "no_earlier": "无既往值(首次)",
-    "missing": "没有结果", "age": "年龄", "sex": "性别", "history": "有病史", "no_history": "无病史",
+    "limit_multiple": "参考上限的倍数", "earlier": "上次数值", "change": "较上次变化", "earlier_chosen": "上次选项",
+    "has_earlier": "有既往值", "no_earlier": "无既往值(首次)", "missing": "没有结果",
+    "age": "年龄", "sex": "性别", "history": "有病史", "no_history": "无病史",
 }  # fmt: skip
 WITHOUT_ITEM = ("age", "sex", "history", "no_history")
 EDGES = {"[)": "≤ 值 <", "[]": "≤ 值 ≤", "()": "< 值 <", "(]": "< 值 ≤"}

@@ -26,6 +26,7 @@ from exam.knowledge.language import (
     Compare,
     Condition,
     Earlier,
+    EarlierChosen,
     Flagged,
     HasEarlier,
     History,
@@ -268,16 +269,16 @@ def _about_item(part: Part, item: str, items: Mapping[str, Item], problems: Prob
             return HasEarlier(item)
         case "no_earlier":
             return Not(HasEarlier(item))
+        case "chosen" | "earlier_chosen":
+            choices = tuple(dict.fromkeys((*part.picks, *(_listed(part.text("texts")) if not _choices(item, items) else ()))))
+            if not choices:
+                problems.append((f"c.{part.way}.any_of", "选项:请至少选一个"))
+            return Chosen(item, choices) if part.kind == "chosen" else EarlierChosen(item, choices)
         case "flagged":
             flags: list[Any] = [each for each in part.picks if each in words.FLAG_NAMES]
             if not flags:
                 problems.append((f"c.{part.way}.any_of", "高低标志:请至少选一个"))
             return Flagged(item, tuple(flags))
-        case "chosen":
-            choices = tuple(dict.fromkeys((*part.picks, *(_listed(part.text("texts")) if not _choices(item, items) else ()))))
-            if not choices:
-                problems.append((f"c.{part.way}.any_of", "选项:请至少选一个"))
-            return Chosen(item, choices)
         case _:
             phrases = _listed(part.text("texts"))
             if not phrases:

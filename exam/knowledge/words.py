@@ -26,6 +26,7 @@ from exam.knowledge.language import (
     Compare,
     Condition,
     Earlier,
+    EarlierChosen,
     Flagged,
     HasEarlier,
     History,
@@ -221,6 +222,8 @@ def _words(condition: Condition, items: Mapping[str, Item], of: str, *, is_inner
             return f"以下 {len(parts)} 项中至少 {n} 项({';'.join(_words(part, items, '', is_inner=True) for part in parts)})"
         case Not(condition=HasEarlier(item=item)):
             return f"{_of(item, of, items)}无既往值"
+        case Not(condition=EarlierChosen(item=item, any_of=texts)):
+            return f"{_of(item, of, items)}上次不是{_either(texts, quoted=True)}(或无既往值)"
         case Not(condition=Missing(item=item)):
             return f"{_of(item, of, items)}已有结果"
         case Not(condition=History(any_of=texts)):
@@ -262,6 +265,8 @@ def _item_words(condition: Condition, items: Mapping[str, Item], of: str) -> str
             return f"{_of(item, of, items)}无结果"
         case HasEarlier(item=item):
             return f"{_of(item, of, items)}有既往值"
+        case EarlierChosen(item=item, any_of=texts):
+            return f"{_of(item, of, items)}上次为{_either(texts, quoted=True)}"
         case Earlier(item=item, op=op, value=value):
             return f"{_of(item, of, items)}上次 {RELATION_SIGNS[op]} {number_words(value)}{_unit(item, items)}"
         case Change(item=item, op=op, percent=percent):

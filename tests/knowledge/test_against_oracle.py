@@ -108,6 +108,11 @@ SIMPLE: st.SearchStrategy[say.Condition] = st.one_of(
     st.builds(say.Says, st.just("CT_TEXT"), st.tuples(st.sampled_from(draws.PHRASES))),
     st.builds(say.Missing, st.sampled_from(list(ITEMS))),
     st.builds(say.HasEarlier, st.sampled_from(list(ITEMS))),
+    st.sampled_from(WITH_CHOICES).flatmap(
+        lambda code: st.builds(
+            say.EarlierChosen, st.just(code), st.tuples(st.sampled_from([each.text for each in ITEMS[code].choices]))
+        )
+    ),
     st.builds(say.Age, st.sampled_from(draws.AGES)),
     st.builds(say.Sex, st.sampled_from(["M", "F"])),
     st.builds(say.History, st.tuples(st.sampled_from(draws.HISTORY))),

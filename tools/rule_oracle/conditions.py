@@ -81,6 +81,9 @@ def simple(condition: say.Condition, visit: Visit) -> Answer:
             return _is_there(visit.today, item, visit, is_there=False)
         case say.HasEarlier(item=item):
             return _is_there(visit.earlier, item, visit, is_there=True)
+        case say.EarlierChosen(item=item, any_of=any_of):
+            there = _is_there(visit.earlier, item, visit, is_there=True)
+            return _of_today(say.Chosen(item, any_of), visit.earlier.get(item)) if there else there
         case say.Earlier(item=item, op=op, value=value):
             return _compared(visit.earlier.get(item), op, Fraction(value))
         case say.Change():

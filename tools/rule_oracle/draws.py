@@ -134,13 +134,15 @@ def condition(dice: random.Random, items: Sequence[Item], depth: int = 2) -> say
             return say.AnyOf(parts)
         return say.AtLeast(dice.randint(0, len(parts) + 1), parts) if kind == 2 else say.Not(parts[0])
     item = dice.choice(items)
-    kind = dice.randrange(9)
+    kind = dice.randrange(10)
     if kind < 6:
         return of_value(dice, item)
     person: list[say.Condition] = [
         say.Age(*sorted(dice.sample(AGES, 2))), say.Sex(dice.choice(("M", "F"))), say.History(tuple(dice.sample(HISTORY, 2))),
         say.Missing(item.code), say.HasEarlier(item.code),
     ]  # fmt: skip
+    if item.choices:
+        person.append(say.EarlierChosen(item.code, (dice.choice(item.choices).text,)))
     return dice.choice(person)
 
 

@@ -19,6 +19,7 @@ PLAIN_RULE = "plain"
 """The rule code of lines that no rule wrote."""
 
 PLAIN_ORDER = 900
+LONGEST_FINDING = 40
 
 _PLACE = re.compile(r"\{(?:first|others|values)\}")
 
@@ -161,6 +162,9 @@ def _line_of(rule: Rule, case: Case) -> _Line:
         if reading is not None and reading.flag in extra.any_of:
             line.shown[extra.item] = None
             line.covers.update(((extra.item, text), None) for text in reading.abnormal or ("",))
+    if "{values}" in rule.text:
+        told = "、".join(_briefly(item, choice, case) for item, choice in line.covers)
+        line.text = rule.text.replace("{values}", told or "见各科结果")
     texts = tuple(finding_text(case.readings[item]) for item in line.shown)
     line.because = (Because(rule=rule.code, version=rule.version, items=tuple(line.shown), evidence=texts),)
     return line
@@ -266,6 +270,12 @@ def _without_twins(lines: list[_Line]) -> list[_Line]:
 def _values(pairs: list[tuple[str, str]], case: Case) -> str:
     """A choice is named with its item: `3+` by itself says nothing."""
     return ",".join(f"{case.readings[item].name}:{choice}" if choice else finding_text(case.readings[item]) for item, choice in pairs)
+
+
+def _briefly(item: str, choice: str, case: Case) -> str:
+    """What was found, under a text that says already what it is of; of a long description its beginning."""
+    told = choice or finding_text(case.readings[item])
+    return told if len(told) <= LONGEST_FINDING else f"{told[:LONGEST_FINDING]}…"
 
 
 def _plain(reading: Reading, choice: str, order: int) -> _Line:

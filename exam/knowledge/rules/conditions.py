@@ -21,6 +21,7 @@ from exam.knowledge.language import (
     Compare,
     Condition,
     Earlier,
+    EarlierChosen,
     Flagged,
     HasEarlier,
     History,
@@ -101,6 +102,8 @@ def compiled(condition: Condition) -> Test:
             return lambda case: _not(_is_there(case.readings, item, case))
         case HasEarlier(item=item):
             return lambda case: _is_there(case.earlier, item, case)
+        case EarlierChosen(item=item, any_of=texts):
+            return _earlier_choice_test(item, frozenset(texts))
         case Earlier(item=item, op=op, value=value):
             return _earlier_test(item, op, value)
         case Change(item=item, op=op, percent=percent):
@@ -158,7 +161,7 @@ def _gather(condition: Condition, case: Case, asserts: bool, found: dict[tuple[s
                     _gather(part, case, asserts, found)
         case Not(condition=inner):
             _gather(inner, case, False, found)
-        case Earlier(item=item) | HasEarlier(item=item):
+        case Earlier(item=item) | HasEarlier(item=item) | EarlierChosen(item=item):
             if item in case.readings:
                 found.setdefault((item, ""), False)
         case Age() | Sex() | History() | Missing():
@@ -260,19 +263,26 @@ def _flag_test(item: str, flags: frozenset[Flag]) -> Test:
 
 
 def _choice_test(item: str, texts: frozenset[str]) -> Test:
+    return lambda case: _picked(case.readings.get(item), texts)
+
+
+def _earlier_choice_test(item: str, texts: frozenset[str]) -> Test:
     def test(case: Case) -> bool | None:
-        reading = case.readings.get(item)
-        if reading is None:
-            return None
-        picked = reading.choices or ((reading.raw.strip(),) if reading.raw.strip() else ())
-        if not picked:
-            return None
-        if not texts.isdisjoint(picked):
-            return True
-        # A text that is none of the dictionary's choices might mean one of these in other words.
-        return None if reading.flag is Flag.UNKNOWN or reading.why else False
+        return _picked(case.earlier.get(item), texts) if _is_there(case.earlier, item, case) else _is_there(case.earlier, item, case)
 
     return test
+
+
+def _picked(reading: Reading | None, texts: frozenset[str]) -> bool | None:
+    if reading is None:
+        return None
+    picked = reading.choices or ((reading.raw.strip(),) if reading.raw.strip() else ())
+    if not picked:
+        return None
+    if not texts.isdisjoint(picked):
+        return True
+    # A text that is none of the dictionary's choices might mean one of these in other words.
+    return None if reading.flag is Flag.UNKNOWN or reading.why else False
 
 
 def _limit_test(item: str, op: str, times: Decimal) -> Test:

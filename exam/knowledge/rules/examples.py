@@ -8,7 +8,7 @@ from datetime import date
 from exam.catalog.facts import Item
 from exam.knowledge.book import Example, Rule, RuleBook
 from exam.knowledge.facts import Case, Reading, Subject
-from exam.knowledge.language import Between, Chosen, Compare, Condition
+from exam.knowledge.language import Between, Chosen, Compare, Condition, EarlierChosen
 from exam.knowledge.rules.conditions import condition_items, holds, leaves
 from exam.knowledge.rules.flags import judge
 from exam.knowledge.rules.gate.examples import checks_problems
@@ -58,8 +58,8 @@ def book_problems(book: RuleBook, items: Mapping[str, Item], on: date) -> tuple[
 def _unknown_choices(condition: Condition, items: Mapping[str, Item]) -> list[str]:
     found: list[str] = []
     for part in leaves(condition):
-        item = items.get(part.item) if isinstance(part, Chosen) else None
-        if item is not None and isinstance(part, Chosen) and item.choices:
+        item = items.get(part.item) if isinstance(part, Chosen | EarlierChosen) else None
+        if item is not None and isinstance(part, Chosen | EarlierChosen) and item.choices:
             known = {choice.text for choice in item.choices}
             found += [f"{item.name}没有“{text}”这一选项" for text in part.any_of if text not in known]
     return found
