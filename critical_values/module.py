@@ -29,14 +29,15 @@ module = Module(
             "主检医师",
             (
                 "critical_values.read", "critical_values.confirm", "critical_values.notify", "critical_values.handle",
-                "critical_values.head",
+                "critical_values.head", "people.reveal",
             ),
         ),
         "critical_keeper": (
             "危急值管理员",
             (
                 "critical_values.read", "critical_values.confirm", "critical_values.notify", "critical_values.handle",
-                "critical_values.export", "critical_values.direct",
+                "critical_values.export", "critical_values.direct", "people.read", "people.reveal", "results.read",
+                "results.read_privacy",
             ),
         ),
         "desk_chief": ("前台主管", ("critical_values.read", "critical_values.notify")),
@@ -45,9 +46,11 @@ module = Module(
     menu=(MenuEntry("危急值", "/alerts", "critical_values.read", "urgent", 35, home=45),),
     listeners=(
         (ResultStored, service.on_result_stored),
-        (CriticalAlertRaised, telling.on_alert_raised),
-        (CriticalAlertOverdue, telling.on_alert_overdue),
         (MessageSettled, telling.on_message_settled),
+    ),
+    deliveries=(
+        (CriticalAlertRaised, "critical_values.tell_raised", telling.tell_raised),
+        (CriticalAlertOverdue, "critical_values.tell_overdue", telling.tell_overdue),
     ),
     invariants=verify.INVARIANTS,
     jobs=(Job("clocks", 10, service.escalate_due),),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, text, update
 from sqlalchemy.orm import Session
 
 from critical_values import board, rules
@@ -39,9 +40,9 @@ from exam.catalog.facts import Catalogue
 from exam.kit import audit
 from exam.kit.clock import day_of
 from exam.kit.db import insert_rows
-from exam.kit.errors import NotFound
+from exam.kit.errors import NotFound, trace_of
 from exam.kit.events import announce
-from exam.kit.house import Actor, House, actor_of, house_of, system_actor
+from exam.kit.house import House, actor_of, house_of, system_actor
 from exam.kit.prepared import PreparedStatement
 from exam.knowledge import rules as knowledge
 from exam.knowledge import service as rule_store
@@ -63,6 +64,8 @@ __all__ = [
     "take",
     "untold",
 ]
+
+log = logging.getLogger("exam.critical_values")
 
 _KNOWN = PreparedStatement(
     select(
@@ -177,6 +180,10 @@ def since_opened(steps: Sequence[StepTaken]) -> Sequence[StepTaken]:
 def hand_over(db: Session, alert_ids: Sequence[UUID], staff_id: UUID, name: str, note: str = "") -> int:
     """Gives open alerts to another member of staff (交接). Returns how many changed hands."""
     moved = 0
+    # Every visit is locked before the first step touches the site's pulse: who saves a result takes the two in that order.
+    wanted = select(AlertRow).where(AlertRow.id.in_(alert_ids), AlertRow.site == actor_of(db).site).order_by(AlertRow.visit_id)
+    for row in db.scalars(wanted).all():
+        visits.lock(db, row.visit_id)
     for alert_id in alert_ids:
         row = _locked(db, alert_id)
         alert = alert_of(db, alert_id)
@@ -234,10 +241,16 @@ def _json(values: Sequence[Any]) -> str:
 
 def _beat(db: Session, site: str) -> None:
     """Screens that wait for this site look again."""
-    beats = update(AlertPulse).where(AlertPulse.site == site).values(number=AlertPulse.number + 1)
-    if db.execute(beats).rowcount == 0:  # type: ignore[attr-defined]
-        db.add(AlertPulse(site=site, number=1))
-        db.flush()
+    _BEAT.run(db, of_site=site)
+
+
+_BEAT = PreparedStatement(
+    text(
+        "insert into critical_values_pulse (site, number) values (:of_site, 1) "
+        "on conflict (site) do update set number = critical_values_pulse.number + 1"
+    )
+)
+"""Two first alerts of a site at once must not refuse each other: the results they come of would be refused with them."""
 
 
 def pulse(db: Session, site: str) -> int:
@@ -257,12 +270,12 @@ def escalate_due(house: House) -> None:
         due = select(AlertBoard.alert_id, AlertBoard.site).where(AlertBoard.ring_at <= now)
         waiting = list(db.execute(due.order_by(AlertBoard.ring_at).limit(_MOST_AT_ONCE)))
     for alert_id, site in waiting:
-        with house.unit(_clock_actor(site)) as db:
-            _escalate(db, alert_id)
-
-
-def _clock_actor(site: str) -> Actor:
-    return system_actor(site)
+        try:
+            with house.unit(system_actor(site)) as db:
+                _escalate(db, alert_id)
+        except Exception as error:
+            # One that cannot be told must not keep those behind it from being told.
+            log.error("escalation of alert %s failed\n%s", alert_id, trace_of(error))
 
 
 def _escalate(db: Session, alert_id: UUID) -> None:

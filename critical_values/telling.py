@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from critical_values import board, service
 from critical_values.facts import AlertState, CriticalAlert, CriticalAlertOverdue, CriticalAlertRaised, Notice
 from exam.kit.errors import Refused
+from exam.kit.house import system_actor
 from exam.knowledge.facts import ALERT_CLASS_NAMES, AlertClass
 from exam.messages import notices
 from exam.messages import service as messages
@@ -20,8 +21,12 @@ URGENT = frozenset({AlertClass.CRITICAL, AlertClass.A})
 NOT_SENT = frozenset({DeliveryState.FAILED, DeliveryState.EXPIRED})
 
 
-def on_alert_raised(db: Session, event: CriticalAlertRaised) -> None:
-    """Who may confirm an urgent finding of that department hears of it in the inbox, beside the board that everybody has."""
+def tell_raised(db: Session, event: CriticalAlertRaised) -> None:
+    """Who may confirm an urgent finding of that department hears of it in the inbox, beside the board that everybody has.
+
+    After the commit, as a delivery: nothing about messages may keep a critical value from being stored.
+    """
+    db.info["actor"] = system_actor(event.site)
     alert = service.alert_of(db, event.alert_id)
     if alert.alert_class in URGENT:
         card = visits.card(db, alert.visit_id)
@@ -29,8 +34,9 @@ def on_alert_raised(db: Session, event: CriticalAlertRaised) -> None:
         notices.notify(db, Occasion.CRITICAL, holders, _about(alert, card, _department(db, alert, card)), _page(alert))
 
 
-def on_alert_overdue(db: Session, event: CriticalAlertOverdue) -> None:
-    """A clock ran out: the next in line is told in the inbox and, whoever gave a phone, by SMS."""
+def tell_overdue(db: Session, event: CriticalAlertOverdue) -> None:
+    """A clock ran out: the next in line is told in the inbox and, whoever gave a phone, by SMS; after the commit as well."""
+    db.info["actor"] = system_actor(event.site)
     alert = service.alert_of(db, event.alert_id)
     card = visits.card(db, alert.visit_id)
     about, holders = _about(alert, card, _department(db, alert, card)), notices.holders(db, event.to)
@@ -63,7 +69,7 @@ def on_message_settled(db: Session, event: MessageSettled) -> None:
         sent = next((each.step for each in board.steps_of(db, alert.id) if _is_of(each.step, event.message_id)), None)
         if not isinstance(sent, Notice):
             continue
-        if event.state is DeliveryState.DELIVERED and alert.state is AlertState.CONFIRMED:
+        if event.state is DeliveryState.DELIVERED and alert.state in (AlertState.CONFIRMED, AlertState.NOTIFIED):
             told = Notice("sms", "person", sent.recipient_name, "reached", note="短信已送达(回执)", message_id=event.message_id)
             service.take(db, alert.id, alert.ver, told)
         elif event.state in NOT_SENT and alert.is_open:
@@ -90,5 +96,5 @@ def _about(alert: CriticalAlert, card: VisitCard, department: str) -> messages.A
     """No result: what is found goes along only for a template whose approver allowed findings, and a private one never."""
     return messages.About(
         visit_id=alert.visit_id, visit_no=card.visit_no, exam_on=card.exam_on, department=department,
-        findings="" if alert.is_private else alert.name,
+        findings="" if alert.is_private else alert.name, may_name_department=not alert.is_private,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,17 +47,25 @@ def make_house(settings: Settings, *, clock: Clock | None = None, random: Random
         clock=clock or SystemClock(), random=random or SystemRandom(), settings=settings, turn=turn,
     )  # fmt: skip
     house.templates = web.make_templates([*settings.modules])  # type: ignore[attr-defined]
-    house.static_version = _static_version()  # type: ignore[attr-defined]
+    house.static_version = _static_version(_static_folders(settings.modules))  # type: ignore[attr-defined]
     house.templates.globals["static_version"] = house.static_version  # type: ignore[attr-defined]
     return house
 
 
-def _static_version() -> str:
-    folder = Path(__file__).parent / "static"
+def _static_folders(names: Iterable[str]) -> dict[str, Path]:
+    """The folders of files that browsers keep, by room."""
+    folders = {name: Path(str(importlib.import_module(name).__file__)).parent / "static" for name in names}
+    return {name: folder for name, folder in folders.items() if folder.is_dir()}
+
+
+def _static_version(folders: Mapping[str, Path]) -> str:
+    """Changes with any file of any room: every address of such a file carries it, for a browser does not ask again for a week."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path.name}:{path.stat().st_size}:{int(path.stat().st_mtime)}".encode())
+    for name, folder in sorted(folders.items()):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                at, size, changed = path.relative_to(folder), path.stat().st_size, int(path.stat().st_mtime)
+                digest.update(f"{name}/{at}:{size}:{changed}".encode())
     return digest.hexdigest()[:10]
 
 
@@ -66,8 +75,7 @@ def create_app(house: House) -> Litestar:
     settings: Settings = house.settings
     statics = [
         create_static_files_router(path=f"/static/{name}", directories=[folder], opt={"may": auth.OPEN}, include_in_schema=False)
-        for name in settings.modules
-        if (folder := Path(str(importlib.import_module(name).__file__)).parent / "static").is_dir()
+        for name, folder in _static_folders(settings.modules).items()
     ]
 
     def not_found(request: Request[Any, Any, Any], error: NotFoundException) -> Response[Any]:

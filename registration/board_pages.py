@@ -112,7 +112,8 @@ def walk_in_values(db: Session, known: Recognised, form: RecogniseForm) -> dict[
     """What the form of a walk-in or booking shows."""
     day = form.exam_on or service.today_of(db)
     return {
-        "known": known, "id_no": form.id_no, "exam_on": form.exam_on, "key": house_of(db).ids.new().hex,
+        "known": known, "sms_consent": known.sms_consent, "may_record_sms": actor_of(db).may("messages.consent"), "id_no": form.id_no,
+        "exam_on": form.exam_on, "key": house_of(db).ids.new().hex,
         "kind_name": ID_KIND_NAMES[known.id_kind], "package_options": _package_options(recognition.packages(db, day, known.sex, known.age)),
         "is_refit": False, "today": service.today_of(db), "marital_words": [(word, word) for word in MARITAL_WORDS],
         "package": known.package, "categories": list(CATEGORY_NAMES.items()), "chosen": (), "found": (), "q": "",

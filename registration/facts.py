@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from exam.messages.facts import ConsentKind
 from exam.people.facts import IdKind
 from exam.visits.facts import VisitCard
 
@@ -116,6 +117,7 @@ class WalkIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A person at the desk with what is ordered. `exam_on` absent means today; another day makes it a booking.
 
     `address`, `nation` and `marital` go into a new file; those of a file that is there are corrected on its own page.
+    `takes_sms`: they agree to SMS. False says nothing: a consent is taken back only on its own page.
     """
 
     name: str = ""
@@ -133,6 +135,7 @@ class WalkIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     address: str = ""
     nation: str = ""
     marital: str = ""
+    takes_sms: bool = False
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -189,6 +192,7 @@ class Recognised(msgspec.Struct, frozen=True):
     today: VisitCard | None = None
     package: str = ""
     warnings: tuple[str, ...] = ()
+    sms_consent: ConsentKind | None = None
 
 
 class GroupChoice(msgspec.Struct, frozen=True):

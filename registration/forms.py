@@ -30,7 +30,7 @@ LABELS = {
     "slips": "单据", "code": "条码", "visit_no": "体检号", "barcode": "试管条码", "capacity": "名额",
     "day": "日期", "mode": "交单方式", "consent": "知情同意书版本", "body": "正文", "source": "来源", "asks_everyone": "适用范围",
     "differs": "实退金额不同", "address": "地址", "nation": "民族", "marital": "婚姻状况", "basics": "性别或出生日期有改动",
-    "tab": "名单", "group": "复查项目", "since": "日期从", "until": "到",
+    "tab": "名单", "takes_sms": "同意接收短信", "group": "复查项目", "since": "日期从", "until": "到",
 }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ class OrderForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     address: Text = ""
     nation: Text = ""
     marital: Text = ""
+    takes_sms: Text = ""
     q: Text = ""
     basics: Text = ""
 
@@ -79,7 +80,7 @@ class OrderForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             name=self.name, id_kind=self.id_kind, id_no=self.id_no, sex=self.sex, birth_on=self.birth_on, phone=self.phone,
             package=self.package, groups=tuple(dict.fromkeys(self.groups)), category=self.category,
             organization_id=self.organization_id, urgent=bool(self.urgent), exam_on=self.exam_on, address=self.address,
-            nation=self.nation, marital=self.marital,
+            nation=self.nation, marital=self.marital, takes_sms=bool(self.takes_sms),
         )  # fmt: skip
 
 

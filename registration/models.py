@@ -140,7 +140,7 @@ class RecheckFact(Model):
     __table_args__ = (
         UniqueConstraint("recheck_id", "number"),
         CheckConstraint("number > 0", name="number"),
-        CheckConstraint("kind in ('book', 'done', 'cancel', 'withdraw', 'postpone', 'undo')", name="kind"),
+        CheckConstraint("kind in ('book', 'done', 'cancel', 'withdraw', 'postpone', 'undo', 'remind')", name="kind"),
         CheckConstraint("kind <> 'book' or visit_id is not null", name="visit"),
         CheckConstraint("kind <> 'postpone' or due_on is not null", name="day"),
     )

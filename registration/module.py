@@ -13,6 +13,7 @@ from registration import (
     rechecks,
     return_pages,
     service,
+    telling,
     verify,
     visit_pages,
 )
@@ -72,6 +73,6 @@ module = Module(
     listeners=((MilestoneReached, rechecks.on_milestone_reached),),
     fills=((VISIT_STRIPS, recheck_pages.visit_strip),),
     invariants=verify.INVARIANTS,
-    jobs=(Job("forget_keys", 86_400, service.forget_keys),),
+    jobs=(Job("forget_keys", 86_400, service.forget_keys), Job("remind_rechecks", 3600, telling.remind_due)),
     set_up=service.set_up,
 )

@@ -27,9 +27,10 @@ RECHECK_STATE_NAMES = {
     RecheckState.CANCELLED: "已取消",
 }
 
-BOOK, DONE, CANCEL, WITHDRAW, POSTPONE, UNDO = "book", "done", "cancel", "withdraw", "postpone", "undo"
+BOOK, DONE, CANCEL, WITHDRAW, POSTPONE, UNDO, REMIND = "book", "done", "cancel", "withdraw", "postpone", "undo", "remind"
 RECHECK_FACT_NAMES = {
     BOOK: "预约", DONE: "已复查", CANCEL: "取消", WITHDRAW: "撤回", POSTPONE: "改期", UNDO: "撤销",
+    REMIND: "短信提醒",
 }  # fmt: skip
 """What happens to a recheck. WITHDRAW is a cancelling by the review that ordered it, which may order it once more."""
 

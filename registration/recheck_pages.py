@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 from exam.catalog import service as catalog
 from exam.kit import idempotency, sheets, web
 from exam.kit.errors import BadInput, NotFound, Refused
-from exam.kit.house import house_of
+from exam.kit.house import actor_of, house_of
+from exam.messages import service as messages
 from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits import service as visits
 from exam.visits.facts import CATEGORY_NAMES, VisitCard, VisitStrip
-from registration import recheck_lists, recheck_rules, rechecks, recognition, service
+from registration import recheck_lists, recheck_rules, rechecks, recognition, service, telling
 from registration.facts import NewBooking, Opened
 from registration.forms import AnyRequest, FormData, OrderForm, ReasonForm, Text, read
 from registration.recheck_facts import (
@@ -134,6 +135,7 @@ def _booking_values(db: Session, found: Recheck) -> dict[str, Any]:
             (each.code, f"{each.name}{'(不适用)' if each.blocked else ''}")
             for each in recognition.packages(db, day, person.sex, age)
         ],
+        "sms_consent": messages.consent_of(db, found.person_id), "may_record_sms": actor_of(db).may("messages.consent"),
         "taken": service.taken(db, day), "capacity": service.capacity_of(db, day),
     }  # fmt: skip
 
@@ -149,12 +151,15 @@ def book(request: AnyRequest, db: web.Db, recheck_id: FromPath[str], data: FormD
         person_id=found.person_id, exam_on=form.exam_on, package=form.package, groups=tuple(dict.fromkeys(form.groups)),
         category=form.category, urgent=bool(form.urgent),
     )  # fmt: skip
-    opened = idempotency.once(db, form.key, ("recheck", found.id, new), Opened, lambda: _booked(db, found, new))
+    wanted = ("recheck", found.id, new, bool(form.takes_sms))
+    opened = idempotency.once(db, form.key, wanted, Opened, lambda: _booked(db, found, new, bool(form.takes_sms)))
     toast = ";".join((f"已预约复查,体检号 {opened.visit_no}", *opened.warnings))
     return web.back_to(db, f"/registration/visits/{opened.visit_no}", toast=toast)
 
 
-def _booked(db: Session, found: Recheck, new: NewBooking) -> Opened:
+def _booked(db: Session, found: Recheck, new: NewBooking, takes_sms: bool) -> Opened:
+    if takes_sms:
+        telling.agree_to_sms(db, found.person_id)
     opened = service.book(db, new)
     rechecks.book(db, [found.id, *(each.id for each in rechecks.open_of_person(db, found.person_id))], opened.visit_id)
     return opened

@@ -19,6 +19,7 @@ from registration.recheck_facts import (
     POSTPONE,
     RECHECK_FACT_NAMES,
     RECHECK_STATE_NAMES,
+    REMIND,
     UNDO,
     WITHDRAW,
     RecheckStanding,
@@ -28,6 +29,12 @@ from registration.recheck_facts import (
 SOON_DAYS = 14
 """How far ahead the list of rechecks that fall due looks."""
 
+REMIND_DAYS = 7
+"""So many days before the day the person is reminded."""
+
+REMIND_LATE_DAYS = 14
+"""What is overdue longer is the desk's to telephone about: a reminder would come out of the blue."""
+
 MOST_DAYS = 3 * 366
 _S = RecheckState
 
@@ -36,6 +43,7 @@ RECHECK = StateTable(
     {
         (_S.OPEN, BOOK): _S.BOOKED,
         (_S.OPEN, POSTPONE): _S.OPEN,
+        (_S.OPEN, REMIND): _S.OPEN,
         (_S.OPEN, CANCEL): _S.CANCELLED,
         (_S.OPEN, WITHDRAW): _S.CANCELLED,
         (_S.BOOKED, DONE): _S.DONE,

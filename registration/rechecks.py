@@ -19,6 +19,8 @@ from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
 from exam.kit.prepared import PreparedStatement
+from exam.messages import service as messages
+from exam.messages.facts import Occasion
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, MilestoneReached
@@ -31,6 +33,7 @@ from registration.recheck_facts import (
     DONE,
     POSTPONE,
     RECHECK_FACT_NAMES,
+    REMIND,
     UNDO,
     WITHDRAW,
     NewRecheck,
@@ -145,6 +148,11 @@ def undo(db: Session, recheck_id: UUID, reason: str) -> Recheck:
     return _add(db, recheck_id, UNDO, reason=rules.require_reason(reason, "恢复复查"))
 
 
+def reminded(db: Session, recheck_id: UUID) -> Recheck:
+    """The person was written to about it; once, whatever comes of the message."""
+    return _add(db, recheck_id, REMIND)
+
+
 def _add(
     db: Session, recheck_id: UUID, kind: str, *, visit_id: UUID | None = None, due_on: date | None = None, reason: str = ""
 ) -> Recheck:
@@ -164,6 +172,9 @@ def _add(
     db.flush()
     audit.note(db, f"registration.recheck_{kind}", subject=f"visit:{visits.get_row(db, board.visit_id).visit_no}", reason=reason)
     announce(db, RecheckMoved(board.visit_id, board.site, recheck_id, kind))
+    if stands.state is not RecheckState.OPEN and not any(each.state is RecheckState.OPEN for each in of_visit(db, board.visit_id)):
+        # Nobody is asked any more to come for what is booked or not wanted.
+        messages.withdraw(db, board.visit_id, Occasion.RECHECK, "not_due")
     return recheck(db, recheck_id)
 
 

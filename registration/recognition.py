@@ -14,6 +14,7 @@ from exam.catalog.facts import Catalogue
 from exam.kit import audit, masks
 from exam.kit.errors import Refused
 from exam.kit.house import house_of
+from exam.messages import service as messages
 from exam.people import pinyin
 from exam.people import rules as people_rules
 from exam.people import service as people
@@ -52,6 +53,7 @@ def recognise(db: Session, id_no: str, on: date | None = None) -> Recognised:
         today=next((card for card in own if card.exam_on == day and card.state != VisitState.CANCELLED), None),
         # What fits cannot be told before sex and age are known.
         package=rules.preselect(packages(db, day, sex, age), last) if sex and age is not None else "", warnings=number.warnings,
+        sms_consent=messages.consent_of(db, known) if known is not None else None,
     )  # fmt: skip
 
 

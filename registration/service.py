@@ -27,7 +27,7 @@ from exam.visits import rules as visit_rules
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Milestone, TubeEvent, VisitState
 from exam.visits.models import Visit, VisitBoard, VisitMilestone
-from registration import consents, rules
+from registration import consents, rules, telling
 from registration.facts import (
     AUTO_REFUSAL_REASON,
     NewBooking,
@@ -119,6 +119,8 @@ def walk_in(db: Session, new: WalkIn) -> Opened:
     today = today_of(db)
     lock_desk(db)
     person_id, warnings = _register_person(db, new)
+    if new.takes_sms:
+        telling.agree_to_sms(db, person_id)
     booking = NewBooking(
         person_id=person_id, exam_on=new.exam_on or today, package=new.package, groups=new.groups, category=new.category,
         organization_id=new.organization_id, urgent=new.urgent,

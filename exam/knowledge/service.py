@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from exam.catalog import service as catalog
+from exam.catalog.facts import Item
 from exam.kit import audit
 from exam.kit.clock import day_of
 from exam.kit.db import insert_rows
@@ -22,6 +24,8 @@ from exam.knowledge.gate import GateCheck
 from exam.knowledge.message_template import MessageTemplate
 from exam.knowledge.models import KnowledgeApproval, KnowledgeRevision, KnowledgeRule
 from exam.knowledge.rules import CompiledRules
+
+log = logging.getLogger("exam.knowledge")
 
 _KEPT = 24
 REVISION = select(KnowledgeRevision.revision).where(KnowledgeRevision.id == 1)
@@ -140,7 +144,11 @@ def kind_of(entry: Entry) -> str:
     return next(kind for kind, type_ in KINDS.items() if isinstance(entry, type_))
 
 
-def _store(db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, reason: str) -> int:
+def _store(
+    db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, reason: str, *, is_checked: bool = False
+) -> int:
+    """`is_checked` says that the new entries were tried by themselves: what a change of the catalogue broke among the stored
+    ones is not theirs to answer for."""
     house, actor = house_of(db), actor_of(db)
     counter = db.execute(select(KnowledgeRevision).where(KnowledgeRevision.id == 1).with_for_update()).scalar()
     if counter is None:
@@ -161,7 +169,8 @@ def _store(db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, r
         ],
     )  # fmt: skip
     today = day_of(now)
-    problems = rules.book_problems(_book(db, counter.revision, max(valid_from, today)), catalog.catalogue(db, today).items, today)
+    book = None if is_checked else _book(db, counter.revision, max(valid_from, today))
+    problems = rules.book_problems(book, catalog.catalogue(db, today).items, today) if book else ()
     if problems:
         raise BadInput([("", problem) for problem in problems[:20]], code="knowledge.inconsistent")
     audit.note(db, "knowledge.publish", subject=f"knowledge:{counter.revision}", reason=reason)
@@ -193,12 +202,29 @@ def load_starter(db: Session) -> bool:
     today = day_of(house_of(db).clock.now())
     since = date(today.year - 1, 1, 1)
     new = [entry for entry in starter.load_rule_book().entries if entry.code not in known]
+    if known:
+        new = _fitting(new, known, catalog.catalogue(db, today).items, today)
     if not new:
         return False
     place = (db.scalar(select(func.max(KnowledgeRule.position))) or 0) + 1
     dated = [msgspec.structs.replace(entry, valid_from=entry.valid_from or since) for entry in new]
-    _store(db, list(enumerate(dated, place)), since, "初始规则库" if not known else "随版本补充的规则")
+    _store(db, list(enumerate(dated, place)), since, "初始规则库" if not known else "随版本补充的规则", is_checked=bool(known))
     return True
+
+
+def _fitting(entries: Sequence[Entry], known: Collection[str], items: Mapping[str, Item], on: date) -> list[Entry]:
+    """What of the shipped entries fits the hospital's own catalogue: one that names an item which is not there must not keep a
+    new version of the program from being installed. It is left out, and tried again at the next migration."""
+    others = tuple(entry for entry in entries if not isinstance(entry, Merge))
+    unfit = {entry.code: found[0] for entry in others if (found := rules.book_problems(as_book([entry]), items, on))}
+    there = {*known, *(entry.code for entry in others if entry.code not in unfit)}
+    for merge in entries:
+        if isinstance(merge, Merge):
+            named = (*merge.of, *(code for group in merge.with_one_of for code in group))
+            unfit.update((merge.code, f"{merge.code}:没有规则 {code}") for code in named if code not in there)
+    for problem in unfit.values():
+        log.warning("shipped rule left out: %s", problem)
+    return [entry for entry in entries if entry.code not in unfit]
 
 
 def set_up(db: Session) -> None:

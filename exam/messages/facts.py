@@ -96,6 +96,7 @@ REASONS = {
     "cancelled": "体检已取消",
     "recalled": "报告已撤回",
     "moved": "体检已改期",
+    "not_due": "复查已预约或不再需要",
     "misset": "网关地址或密钥设置有误",
 }
 """Why a message stands where it does, in words; a gateway's own code is shown as it is."""

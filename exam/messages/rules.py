@@ -104,18 +104,20 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 def choose(
-    templates: Sequence[MessageTemplate], occasion: Occasion, audience: Audience, channel: Channel, on: date, has_findings: bool
-) -> Choice:
+    templates: Sequence[MessageTemplate], occasion: Occasion, audience: Audience, channel: Channel, on: date, has_findings: bool,
+    has_department: bool = True,
+) -> Choice:  # fmt: skip
     """The template of an occasion: an approved one before one that nobody signed, the later in the book before the earlier.
 
     A template that may hold a result is used only when a doctor approved it; one that may not is used unapproved, too. One that
-    names the findings is passed over when there are none to name.
+    names the findings, or the department, is passed over when there is none to name.
     """
     fits = [
         each for each in templates
         if (each.occasion, each.audience, each.channel) == (occasion, audience, channel)
         and (each.valid_from is None or each.valid_from <= on) and (each.valid_to is None or on <= each.valid_to)
         and (has_findings or "findings" not in placeholders(each.text))
+        and (has_department or "department" not in placeholders(each.text))
     ]  # fmt: skip
     usable = [each for each in fits if each.approved or not each.allows_findings]
     if not usable:

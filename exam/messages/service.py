@@ -41,13 +41,17 @@ SETTLED = frozenset({DeliveryState.DELIVERED, DeliveryState.FAILED, DeliveryStat
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a message is about: the visit and the words that a template may take from it."""
+    """What a message is about: the visit and the words that a template may take from it.
+
+    `may_name_department`: the examined person may be told the department. Not for a private finding, which it gives away.
+    """
 
     visit_id: UUID | None = None
     visit_no: str = ""
     exam_on: date | None = None
     department: str = ""
     findings: str = ""
+    may_name_department: bool = False
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -147,7 +151,9 @@ def words_for(
     house = house_of(db)
     today = day_of(house.clock.now())
     templates = knowledge.rules_in_force(db, today).book.templates
-    choice = rules.choose(templates, occasion, audience, channel, today, bool(about.findings))
+    department = about.department if audience is Audience.DOCTOR or about.may_name_department else ""
+    has_department = bool(department) or audience is Audience.DOCTOR
+    choice = rules.choose(templates, occasion, audience, channel, today, bool(about.findings), has_department)
     if choice.template is None:
         return choice, "", choice.why
     centre_phone = getattr(house.settings, "centre_phone", "")
@@ -156,7 +162,7 @@ def words_for(
     values = {
         "name": name, "centre": getattr(house.settings, "centre_name", ""), "phone": centre_phone,
         "visit_no_tail": about.visit_no[-4:], "exam_on": f"{about.exam_on.month}月{about.exam_on.day}日" if about.exam_on else "",
-        "department": about.department, "findings": about.findings,
+        "department": department, "findings": about.findings,
     }  # fmt: skip
     try:
         return choice, rules.render(choice.template, values), ""

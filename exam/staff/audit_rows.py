@@ -29,7 +29,8 @@ MOST_LETTERS = 2000
 
 TABLE_NAMES: Mapping[str, str] = {
     "exam_account_change": "账号启停", "exam_catalog_entry": "目录条目版本", "exam_catalog_revision": "目录版本号", "exam_event": "业务事件",
-    "exam_grant": "角色授权", "exam_id_document": "证件", "exam_knowledge_revision": "判定规则版本号", "exam_knowledge_rule": "判定规则版本",
+    "exam_grant": "角色授权", "exam_id_document": "证件", "exam_knowledge_approval": "判定规则审定", "exam_knowledge_proposal": "判定规则修改申请",
+    "exam_knowledge_revision": "判定规则版本号", "exam_knowledge_rule": "判定规则版本",
     "exam_line_progress": "项目进度", "exam_milestone": "体检单节点", "exam_order_line": "体检单项目", "exam_organization": "单位",
     "exam_password_history": "历史密码", "exam_person": "受检者档案", "exam_recovery": "双人恢复申请",
     "exam_recovery_decision": "双人恢复审批", "exam_role": "角色", "exam_role_permission": "角色权限", "exam_series": "编号序列",
@@ -44,6 +45,7 @@ TABLE_NAMES: Mapping[str, str] = {
     "reporting_version": "报告版本", "reporting_fact": "报告节点", "reporting_setting": "报告设置",
     "exam_message": "短信", "exam_message_fact": "短信经过", "exam_notice": "站内通知", "exam_notice_read": "站内通知已读",
     "exam_sms_consent": "短信同意", "exam_staff_phone": "工作人员接收短信的手机号",
+    "critical_values_alert": "危急值", "critical_values_step": "危急值经过",
 }  # fmt: skip
 
 COLUMN_NAMES: Mapping[str, str] = {
@@ -81,10 +83,13 @@ HEALTH: Mapping[str, frozenset[str]] = {
         {"raw", "raw_unit", "choices", "comparator", "number_text", "unit", "flag", "range_text", "low", "high", "why", "item_code"}
     ),
     "results_version": frozenset({"summary"}),
+    "critical_values_alert": frozenset({"rule", "alert_class", "name", "items", "evidence", "specialist", "advice", "department"}),
+    "critical_values_step": frozenset({"body"}),
     "chief_review_recheck_plan": frozenset({"body"}),
     "chief_review_push": frozenset({"specialist", "findings", "note"}),
     "chief_review_push_fact": frozenset({"diagnosis", "reason"}),
     "registration_recheck": frozenset({"groups", "reason", "rule"}),
+    "registration_recheck_fact": frozenset({"reason"}),
     "chief_review_version": frozenset({"lines", "removed", "attention", "is_nothing_abnormal"}),
     "reporting_version": frozenset({"document", "manifest"}),
 }

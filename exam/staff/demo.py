@@ -27,6 +27,8 @@ CAST: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
     ("he", "何志远", "主治医师", "staff", (("chief", ""),)),
     ("zhao", "赵慧敏", "副主任医师", "staff", (("chief", ""),)),
     ("liang", "梁国栋", "主任医师", "staff", (("chief", ""),)),
+    ("qiu", "裘雪莹", "主管护师", "staff", (("critical_keeper", ""),)),
+    ("su", "苏明远", "副主任医师", "staff", (("specialist", ""),)),
     ("tan", "谭静怡", "", "staff", (("catalog_keeper", ""),)),
     ("system", "系统管理员", "", "system", ()),
     ("security", "安全管理员", "", "security", ()),

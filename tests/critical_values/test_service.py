@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
+from critical_values import board
 from critical_values import service as alerts
-from critical_values.facts import AlertState, BoardFilters, CalledBack, Closed, Confirmed, Dismissed, Notice, Reopened
+from critical_values.facts import AlertState, BoardFilters, CalledBack, Closed, Confirmed, Dismissed, Notice, Reopened, StepTaken
 from critical_values.models import AlertStep
 from exam.kit.errors import BadInput, NotFound, Refused
 from exam.kit.events import Event
@@ -16,8 +19,9 @@ from exam.kit.house import Actor, House
 from exam.knowledge import service as rule_store
 from results import service as results
 from results.facts import DeliveredValue, Entry
+from tests.chief_review.cases import OTHER
 from tests.critical_values.cases import HANDLED, TEMPERATURE, TOLD, Acting, alerts_of, breaches, only, taken, with_rule
-from tests.results.cases import GENERAL, Statements, arrive, enter
+from tests.results.cases import GENERAL, MAN, Statements, arrive, enter
 
 HOT = {**GENERAL, "TEMP": "41.2"}
 
@@ -228,3 +232,24 @@ def test_rules_in_force_are_those_of_the_day_of_storing(house: House, acting: Ac
     house.clock.advance(days=1)  # type: ignore[attr-defined]
     enter(house, wu, visit_id, base=1, TEMP="41.3")
     assert only(house, wu, visit_id).rule == "T-TEMP"
+
+
+def test_one_that_cannot_be_told_keeps_nobody_behind_it_waiting(house: House, acting: Acting, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_rule(house)
+    wu = acting("wu")
+    first, second = (arrive(house, acting("lin"), person=person) for person in (MAN, OTHER))
+    for visit_id in (first, second):
+        enter(house, wu, visit_id, TEMP="41.2")
+        house.clock.advance(seconds=1)  # type: ignore[attr-defined]
+    broken, steps_of = only(house, wu, first).id, board.steps_of
+
+    def steps(db: Session, alert_id: UUID) -> tuple[StepTaken, ...]:
+        if alert_id == broken:
+            raise ValueError("cannot be read")
+        return steps_of(db, alert_id)
+
+    monkeypatch.setattr(board, "steps_of", steps)
+    house.clock.advance(hours=1)  # type: ignore[attr-defined]
+    alerts.escalate_due(house)
+    monkeypatch.undo()
+    assert (only(house, wu, first).level, only(house, wu, second).level) == (0, 1)

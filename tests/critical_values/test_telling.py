@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from critical_values import service as alerts
@@ -12,11 +13,14 @@ from critical_values import telling
 from critical_values.facts import AlertState, Confirmed, CriticalAlert, Notice
 from exam.kit.errors import Refused
 from exam.kit.house import Actor, House, system_actor
+from exam.kit.jobs import deliver
+from exam.knowledge.book import Alert
+from exam.knowledge.facts import AlertClass, Severity
 from exam.messages import delivery, notices
 from exam.messages import service as messages
 from exam.messages.facts import ConsentKind, Receipt
 from exam.visits import service as visits
-from tests.critical_values.cases import Acting, breaches, only, taken, with_rule
+from tests.critical_values.cases import TEMPERATURE, Acting, breaches, only, taken, with_rule
 from tests.messages.cases import Sender, sending, set_up
 from tests.results.cases import arrive, enter
 
@@ -57,6 +61,7 @@ def receipt(house: House, message_id: UUID, is_delivered: bool) -> None:
 def test_an_urgent_finding_is_in_the_inbox_of_its_department_without_any_result(house: House, acting: Acting, sender: Sender) -> None:
     visit_id = hot(house, acting)
     alert = only(house, acting("wu"), visit_id)
+    deliver(house)
     found = [text for text, link in inbox(house, acting("wu")) if link == f"/alerts/{alert.id}"]
     assert len(found) == 1 and "一般检查" in found[0]
     assert "41.2" not in found[0] and "体温" not in found[0] and "超高热" not in found[0]
@@ -71,6 +76,7 @@ def test_a_late_one_is_told_to_the_next_in_line_by_notice_and_sms(house: House, 
     hot(house, acting)
     house.clock.advance(hours=1)  # type: ignore[attr-defined]
     alerts.escalate_due(house)
+    deliver(house)
     assert any("超时" in text for text, _ in inbox(house, he)[: len(inbox(house, he)) - before])
     delivery.send_due(house)
     assert [phone for _, phone, text in sender.sent if "超时" in text] == ["13800138066"]
@@ -119,3 +125,35 @@ def test_who_refused_messages_is_not_written_to_and_nothing_counts_as_an_attempt
         sent(house, acting("he"), alert)
     assert refused.value.code == "critical_values.not_sent" and "电话" in refused.value.hint
     assert only(house, acting("he"), visit_id).attempts == 0
+
+
+def test_a_further_sms_that_arrives_is_an_attempt_too(house: House, acting: Acting, sender: Sender) -> None:
+    visit_id = hot(house, acting)
+    he = acting("he")
+    told = taken(house, he, confirmed(house, acting, visit_id), Notice("phone", "family", "家属", "reached"))
+    sent(house, he, told)
+    with house.unit(he, write=False) as db:
+        step = next(each.step for each in reversed(alerts.screen(db, told.id).steps) if isinstance(each.step, Notice))
+    delivery.send_due(house)
+    assert step.message_id is not None
+    receipt(house, step.message_id, True)
+    alert = only(house, he, visit_id)
+    assert (alert.state, alert.attempts, alert.due_at) == (AlertState.NOTIFIED, 3, told.due_at)
+    assert breaches(house) == []
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+def test_an_sms_of_class_b_names_the_department_unless_the_finding_is_private(
+    house: House, acting: Acting, sender: Sender, is_private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts, "_is_private", lambda *_: is_private)
+    with_rule(house, msgspec.structs.replace(TEMPERATURE, alert=Alert(AlertClass.B), severity=Severity.IMPORTANT, specialist="发热门诊"))
+    visit_id = arrive(house, acting("lin"))
+    enter(house, acting("wu"), visit_id, TEMP="41.2")
+    alert = confirmed(house, acting, visit_id)
+    with house.unit(acting("lin")) as db:
+        messages.record_consent(db, visits.card(db, visit_id).person_id, ConsentKind.GIVEN)
+    sent(house, acting("he"), alert)
+    delivery.send_due(house)
+    (text,) = [text for _, _, text in sender.sent if "预约" not in text]
+    assert ("发热门诊" in text) is not is_private

@@ -15,11 +15,13 @@ from uuid import UUID
 import pytest
 from jinja2 import Environment, UndefinedError
 
+from exam import app
 from exam.kit import web
 from exam.kit.module import MenuEntry
 from exam.knowledge.facts import FLAG_SIGNS, Flag
 from exam.knowledge.rules import TrendPoint
 from exam.people.facts import SEX_NAMES
+from exam.settings import CORE
 from exam.visits.facts import CATEGORY_NAMES, LINE_STATE_NAMES, TUBE_STATE_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
 
 ROOT = Path(__file__).parents[2]
@@ -345,6 +347,20 @@ def test_every_vendored_file_that_a_template_asks_for_is_copied() -> None:
 def test_every_own_static_file_that_a_template_asks_for_exists() -> None:
     asked = _in_templates(r"/static/(\w+)/([\w.-]+)[?\"']")
     assert [f"{room}/static/{name}" for room, name in sorted(asked) if not (ROOT / room / "static" / name).is_file()] == []
+
+
+def test_every_static_address_carries_the_version_that_any_rooms_file_changes(tmp_path: Path) -> None:
+    """Browsers keep a static file for a week: only another address makes them ask again."""
+    bare = {found for found in _in_templates(r"/static/[\w./-]+[^\w./-]") if found[-1] not in "?{"}
+    assert bare == set()
+    assert set(app._static_folders(CORE)) >= {"exam", "critical_values", "chief_review"}
+    folders = {"exam": tmp_path / "one", "results": tmp_path / "two"}
+    for folder in folders.values():
+        folder.mkdir()
+        (folder / "page.css").write_text("p {}", encoding="utf-8")
+    before = app._static_version(folders)
+    (folders["results"] / "page.css").write_text("p { color: red }", encoding="utf-8")
+    assert app._static_version(folders) != before
 
 
 def test_a_visit_number_is_grouped_for_the_eye_and_copied_as_plain_digits() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
 
+from exam.catalog import service as catalog
+from exam.catalog.facts import ValueType
 from exam.kit.errors import BadInput, NotFound, Refused
 from exam.kit.house import Actor, House
 from exam.knowledge import service as store
-from exam.knowledge.book import Rule
+from exam.knowledge.book import Example, Rule, RuleBook
+from exam.knowledge.language import Compare
 from exam.knowledge.rules import suggest
 from exam.knowledge.starter import load_rule_book
 from tests.knowledge.cases import case_of
@@ -37,6 +41,32 @@ def test_loading_the_starter_twice_changes_nothing(house: House, acting: Acting)
     with house.unit(acting("tan")) as db:
         assert store.load_starter(db) is False
         assert store.revision(db) == 1
+
+
+def test_a_shipped_rule_that_the_hospitals_catalogue_cannot_hold_is_left_out_and_stops_no_upgrade(
+    house: House, acting: Acting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    glucose = rule_named("D13")
+    strange = msgspec.structs.replace(
+        glucose, code="N-1", condition=Compare("NOT_HERE", ">=", Decimal(1)),
+        examples=(Example(True, {"NOT_HERE": "2"}), Example(False, {"NOT_HERE": "0"})),
+    )  # fmt: skip
+    fitting = msgspec.structs.replace(rule_named("D18"), code="N-2")
+    both = msgspec.structs.replace(load_rule_book().merges[0], code="N-3", of=("N-1", "N-2"))
+    shipped = RuleBook(rules=(*load_rule_book().rules, strange, fitting), merges=(both,))
+    monkeypatch.setattr(store.starter, "load_rule_book", lambda: shipped)
+    with house.unit(acting("tan")) as db:
+        in_words = msgspec.structs.replace(catalog.catalogue(db, TODAY).items["GLU"], value_type=ValueType.TEXT, unit="", ranges=())
+        catalog.change(db, [in_words], valid_from=TODAY, source="test", reason="改为文字结果")  # what D13 asks does not fit any more
+    with house.unit(acting("tan")) as db:
+        assert store.load_starter(db) is True
+        assert store.load_starter(db) is False
+        assert [each.code for each in store.rules_in_force(db, TODAY).book.entries if each.code.startswith("N-")] == ["N-2"]
+    left_out = [each.getMessage() for each in caplog.records if each.name == "exam.knowledge"]
+    assert left_out[:2] == [
+        "shipped rule left out: N-1:项目字典中没有 NOT_HERE",
+        "shipped rule left out: N-3:没有规则 N-1",
+    ]
 
 
 def test_a_new_version_holds_from_its_day_and_the_old_one_before(house: House, acting: Acting) -> None:

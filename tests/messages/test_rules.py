@@ -233,3 +233,12 @@ def test_the_facts_tell_the_state() -> None:
 )  # fmt: skip
 def test_of_a_gateways_code_only_a_short_word_is_kept(given: str, kept: str) -> None:
     assert rules.clean_code(given) == kept
+
+
+def test_a_text_with_a_department_needs_one_to_name() -> None:
+    plain, see = template(code="A"), template("请到{department}就诊", code="B")
+    listed = (see, plain, see)
+    args = (Occasion.ABNORMAL, Audience.PERSON, Channel.SMS, TODAY, False)
+    assert rules.choose(listed, *args, True).template is see
+    assert rules.choose(listed, *args, False).template is plain
+    assert rules.choose((see,), *args, False) == rules.Choice(None, "no_template")

@@ -212,6 +212,18 @@ def test_a_result_stands_only_in_a_template_that_a_doctor_approved(house: House,
     assert words[full.message_id] == "韦先生:低密度脂蛋白 6.0"
 
 
+def test_a_person_is_told_the_department_only_where_that_gives_nothing_private_away(house: House, sender: Sender, lin: Actor) -> None:
+    person = person_of(house, lin)
+    put = [
+        queued(house, lin, Occasion.ABNORMAL, person, department=department, may_name_department=may).message_id
+        for department, may in (("感染科", False), ("心内科", True), ("", True))
+    ]
+    delivery.send_due(house)
+    words = {message_id: words for message_id, _, words in sender.sent}
+    assert [("感染科" in words[each], "心内科" in words[each]) for each in put] == [(False, False), (False, True), (False, False)]
+    assert "建议到心内科就诊" in words[put[1]] and "需要复查" in words[put[0]] and "需要复查" in words[put[2]]
+
+
 def test_a_cancelled_visit_takes_back_only_what_did_not_go_out(house: House, sender: Sender, lin: Actor) -> None:
     from registration import service as registration
     from registration.facts import NewBooking

@@ -1,0 +1,50 @@
+"""What an auditor is shown of the rows that an act wrote: every table by its name, and nobody's health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Text, select
+
+from critical_values.facts import Dismissed
+from exam.kit.audit import Audit
+from exam.kit.db import Model
+from exam.kit.house import House
+from exam.staff.audit_rows import HEALTH, TABLE_NAMES
+from tests.conftest import Desk, actor_named
+from tests.critical_values.cases import only, taken, with_rule
+from tests.results.cases import arrive, enter
+
+SHOWN = {
+    "exam_audit": {"reason", "rows"}, "exam_catalog_entry": {"body"}, "exam_knowledge_approval": {"note"},
+    "exam_knowledge_rule": {"body", "reason"}, "exam_milestone": {"reason"}, "exam_recovery": {"reason"},
+    "exam_signature_picture_withdrawal": {"reason"}, "exam_tube_fact": {"reason"}, "registration_consent_text": {"body"},
+    "results_version": {"reason"}, "chief_review_version": {"reason"}, "chief_review_signature": {"reason"},
+    "reporting_fact": {"reason"},
+}  # fmt: skip
+"""The texts that an auditor may read: what was decided and why, and the hospital's own rules. Another one is hidden, or listed here."""
+
+
+def test_every_table_that_the_audit_names_has_a_name_in_words_and_hides_its_texts(house: House) -> None:
+    ours = [mapper.class_ for mapper in Model.registry.mappers if not mapper.class_.__tablename__.startswith("dummy")]
+    audited = {each.__tablename__ for each in ours if each.__audited__}
+    assert audited - set(TABLE_NAMES) - {"exam_audit"} == set()
+    facts = [each.__table__ for each in ours if each.__append_only__]
+    texts = {table.name: {column.key for column in table.c if isinstance(column.type, Text)} - HEALTH.get(table.name, set()) for table in facts}
+    assert {name: found - SHOWN.get(name, set()) for name, found in texts.items() if found - SHOWN.get(name, set())} == {}
+
+
+def test_an_auditor_sees_that_there_is_an_alert_and_not_what_was_found(house: House, desk: Callable[[str], Desk]) -> None:
+    with_rule(house)
+    visit_id = arrive(house, actor_named(house, "lin"))
+    enter(house, actor_named(house, "wu"), visit_id, TEMP="41.2")
+    alert = only(house, actor_named(house, "wu"), visit_id)
+    taken(house, actor_named(house, "he"), alert, Dismissed("体温计故障,复测 36.5"))
+    with house.unit(None, write=False) as db:
+        acts = db.execute(select(Audit.writer, Audit.seq).where(Audit.rows.contains("critical_values_", autoescape=True))).all()
+    assert len(acts) == 2
+    auditor = desk("audit")
+    for act in acts:
+        page = auditor.get(f"/audit/acts/{act.writer}/{act.seq}").text
+        assert "危急值" in page and "健康信息" in page and "与记录一致" in page
+        assert "41.2" not in page and "超高热" not in page and "急诊科" not in page and "T-TEMP" not in page
