@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from exam.kit.clock import SystemClock
+from exam.kit.house import House, system_actor
 from exam.knowledge.facts import AlertClass
-from rehearsal.cast import invent
-from rehearsal.commands import DEMO_STAGES
+from exam.people import service as people
+from rehearsal.cast import ORGANIZATIONS, invent
+from rehearsal.commands import DEMO_STAGES, add_organizations
 from rehearsal.day import Stage
 from rehearsal.earlier import DAYS_BACK, ClockBehind, as_of
 from rehearsal.people import SHOWN_DAY, classes_of, demonstrated
@@ -49,3 +51,10 @@ def test_a_clock_behind_runs_like_any_other() -> None:
     difference = SystemClock().now() - behind.now()
     assert timedelta(days=364) - timedelta(seconds=5) < difference < timedelta(days=364, seconds=5)
     assert behind.now() <= behind.now()
+
+
+def test_a_demonstration_of_an_earlier_version_keeps_its_organisations(house: House) -> None:
+    with house.unit(system_actor("01")) as db:
+        add_organizations(db)
+        add_organizations(db)
+        assert {code for _, code, _ in people.organizations(db)} == {code for code, _ in ORGANIZATIONS}
