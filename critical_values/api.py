@@ -85,9 +85,11 @@ def list_alerts(request: AnyRequest, db: web.Db, page: FromQuery[int] = 1) -> Op
 @web.post("/api/alerts/{alert_id:str}/steps", may="critical_values.read")
 def take_step(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: JSONBody[StepBody]) -> AlertAnswer:
     """The next step of an alert; each kind needs its own permission, and 409 says that somebody else was faster."""
-    of_alert = web.uuid_of(alert_id)
-    screens.require_may_take(db, service.alert_of(db, of_alert), data.step)
-    service.take(db, of_alert, data.seen, data.step)
+    of_alert, step = web.uuid_of(alert_id), data.step
+    if isinstance(step, Notice):
+        step = msgspec.structs.replace(step, message_id=None)  # only the system knows which of its messages a notice was
+    screens.require_may_take(db, service.alert_of(db, of_alert), step)
+    service.take(db, of_alert, data.seen, step)
     db.flush()
     return _answer(db, service.screen(db, of_alert).line)
 

@@ -13,7 +13,7 @@ from litestar.response import Stream
 
 from critical_values import board, rules, screens, service, stream
 from critical_values.facts import ALERT_STATE_NAMES, BoardFilters
-from exam.kit import web
+from exam.kit import audit, web
 from exam.kit.errors import BadInput, Refused
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
@@ -83,6 +83,8 @@ def _board(db: web.Db, form: BoardForm, template: str) -> web.Page:
     pulse = service.pulse(db, actor_of(db).site)  # before the list, which may then only be newer
     found = board.alert_list(db, filters, form.page)
     counts = {**found.counts, "ended": screens.ended_count(db)}
+    if db.info["request"].headers.get("x-live") is None:  # a page that shows itself anew was told of when it was opened
+        audit.read(db, "critical_values.read_list", "list:alerts", f"{len(found.lines)} 条")
     return web.page(
         db, template, found=found, lines=[(line, screens.shown(db, line.alert)) for line in found.lines], filters=filters,
         tabs=TAB_NAMES, counts=counts, pulse=pulse, now=house_of(db).clock.now(), **names(db),
@@ -101,9 +103,12 @@ def names(db: web.Db) -> dict[str, Any]:
 def day_in(text: str, field: str) -> date | None:
     """A day of a form; refuses what is none."""
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
     except ValueError:
         raise BadInput([(field, "请填写日期,例如 2026-11-21")]) from None
+    if day is not None and not 1900 <= day.year <= 2200:
+        raise BadInput([(field, "日期的年份应在 1900 到 2200 之间")])
+    return day
 
 
 # --- the wall --------------------------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ def send(db: Session, alert_id: UUID, seen: int) -> CriticalAlert:
     alert = service.alert_of(db, alert_id)
     card = visits.card(db, alert.visit_id)
     occasion = Occasion.CRITICAL if alert.alert_class in URGENT else Occasion.ABNORMAL
-    queued = messages.queue(db, occasion, card.person_id, _about(alert, card, alert.specialist))
+    # One department is enough to go to, and "/肿瘤科" behind it would say too much.
+    queued = messages.queue(db, occasion, card.person_id, _about(alert, card, alert.specialist.partition("/")[0]))
     if queued.state is DeliveryState.HELD:
         reason = REASONS.get(queued.why, queued.why)
         raise Refused("critical_values.not_sent", f"短信不能发送:{reason}", "请改用电话或当面通知,并登记结果")

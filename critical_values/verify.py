@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from critical_values import board
-from critical_values.facts import Changed
+from critical_values.facts import AlertState, Changed
 from critical_values.models import AlertBoard, AlertRow, AlertStep
 from exam.kit.clock import day_of
 from exam.kit.errors import Refused
@@ -68,20 +69,24 @@ def _alert(db: Session, alert: AlertRow, rows: list[Any], held: Any) -> Iterator
 def every_finding_has_one(db: Session) -> Iterator[str]:
     """R6: what the rules of the day of storing find in a visit's present values has an alert with a person and a time."""
     books: dict[tuple[int, object], CompiledRules] = {}
+    moments = rule_store.revision_moments(db)
     for span in visit_spans(db):
         have: dict[UUID, set[str]] = {}
-        for visit_id, rule in db.execute(select(AlertRow.visit_id, AlertRow.rule).where(span.holds(AlertRow.visit_id))):
+        standing = select(AlertRow.visit_id, AlertRow.rule).join(AlertBoard, AlertBoard.alert_id == AlertRow.id)
+        standing = standing.where(span.holds(AlertRow.visit_id), AlertBoard.state != AlertState.SUPERSEDED)
+        for visit_id, rule in db.execute(standing):
             have.setdefault(visit_id, set()).add(rule)
         for each in results.cases_in_span(db, span):
-            book = _book_at(db, books, each.stored_at)
+            book = _book_at(db, books, bisect_right(moments, each.stored_at), each.stored_at)
             judged = msgspec.structs.replace(each.case, on=day_of(each.stored_at))
             for found in knowledge.alerts_of(judged, book):
                 if found.rule not in have.get(each.visit_id, ()):
                     yield f"visit {each.visit_id}: rule {found.rule} finds what nobody was alerted of"
 
 
-def _book_at(db: Session, books: dict[tuple[int, object], CompiledRules], moment: datetime) -> CompiledRules:
-    key = (rule_store.revision_at(db, moment), day_of(moment))
+def _book_at(db: Session, books: dict[tuple[int, object], CompiledRules], known: int, moment: datetime) -> CompiledRules:
+    """The rules of the day of a moment, of which `known` revisions were there then. Built once for each day and state of the book."""
+    key = (known, day_of(moment))
     if key not in books:
         if len(books) > 40:
             books.clear()

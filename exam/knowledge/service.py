@@ -76,6 +76,13 @@ def rules_known_at(db: Session, on: date, known_at: datetime) -> CompiledRules:
     return CompiledRules(_book(db, revision_at(db, known_at), on))
 
 
+def revision_moments(db: Session) -> list[datetime]:
+    """When the book changed or was approved, oldest first: so many changes were known at a moment as stand before it."""
+    published = db.scalars(select(func.min(KnowledgeRule.at)).group_by(KnowledgeRule.revision))
+    approved = db.scalars(select(func.min(KnowledgeApproval.at)).group_by(KnowledgeApproval.revision))
+    return sorted([*published, *approved])
+
+
 def revision_at(db: Session, moment: datetime) -> int:
     """The rule store's revision at a moment; 0 before the first."""
     published = select(func.max(KnowledgeRule.revision)).where(KnowledgeRule.at <= moment)
@@ -117,11 +124,11 @@ def as_book(entries: Iterable[Entry]) -> RuleBook:
     )
 
 
-def publish(db: Session, entries: Sequence[Entry], *, valid_from: date, reason: str) -> int:
+def publish(db: Session, entries: Sequence[Entry], *, valid_from: date, reason: str, author: str = "") -> int:
     """Stores the next version of each rule or merge, effective from a day, as one new revision. Returns the revision.
 
     Version numbers are given here. Refuses a change without a reason, a rule whose own examples fail, and a book that
-    would not hold together; nothing already stored is changed.
+    would not hold together; nothing already stored is changed. `author` wrote them when another person publishes them.
     """
     if not reason.strip():
         raise Refused("knowledge.reason_missing", "修改规则必须填写原因", "请填写修改原因", "reason")
@@ -136,7 +143,7 @@ def publish(db: Session, entries: Sequence[Entry], *, valid_from: date, reason: 
         version = before.version + 1 if before else 1
         place = before.position if before else next_place + number
         placed.append((place, msgspec.structs.replace(entry, version=version, valid_from=valid_from)))
-    return _store(db, placed, valid_from, reason.strip())
+    return _store(db, placed, valid_from, reason.strip(), author=author)
 
 
 def kind_of(entry: Entry) -> str:
@@ -145,7 +152,7 @@ def kind_of(entry: Entry) -> str:
 
 
 def _store(
-    db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, reason: str, *, is_checked: bool = False
+    db: Session, placed: Sequence[tuple[int, Entry]], valid_from: date, reason: str, *, is_checked: bool = False, author: str = ""
 ) -> int:
     """`is_checked` says that the new entries were tried by themselves: what a change of the catalogue broke among the stored
     ones is not theirs to answer for."""
@@ -164,7 +171,7 @@ def _store(
             {"id": house.ids.new(), "kind": kind_of(entry), "code": entry.code,
              "version": entry.version, "revision": counter.revision, "position": place,
              "body": msgspec.json.encode(entry).decode(), "valid_from": valid_from, "approved": entry.approved,
-             "source": entry.source, "reason": reason, "author": actor.name, "at": now}
+             "source": entry.source, "reason": reason, "author": author or actor.name, "at": now}
             for place, entry in placed
         ],
     )  # fmt: skip

@@ -253,3 +253,16 @@ def test_one_that_cannot_be_told_keeps_nobody_behind_it_waiting(house: House, ac
     alerts.escalate_due(house)
     monkeypatch.undo()
     assert (only(house, wu, first).level, only(house, wu, second).level) == (0, 1)
+
+
+def test_an_alert_that_stands_superseded_answers_for_no_finding(house: House, acting: Acting, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_rule(house)
+    wu = acting("wu")
+    visit_id = arrive(house, acting("lin"))
+    house.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    enter(house, wu, visit_id, TEMP="41.2")
+    enter(house, wu, visit_id, base=1, TEMP="36.5")
+    monkeypatch.setattr(house.modules, "_listeners", {})
+    house.clock.advance(minutes=1)  # type: ignore[attr-defined]
+    enter(house, wu, visit_id, base=2, TEMP="41.9")
+    assert any("T-TEMP" in text for _, found in breaches(house) for text in found)
