@@ -20,12 +20,11 @@ RULES = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]
 ROUTES = Path(__file__).parent.parent / "house" / "routes.txt"
 WIDTHS = (1280, 390)
 NOT_OPENED = {
-    "/alerts/stream",
-    "/favicon.ico", "/knowledge/dry-runs/{run_id:str}", "/knowledge/dry-runs/{run_id:str}/progress", "/reports/{visit_no:str}/supplement/{number:str}",
-    "/staff/accounts/{staff_id:str}/signature/{picture_id:str}",
-    "/staff/signing/picture",
+    "/alerts/stream", "/favicon.ico", "/knowledge/dry-runs/{run_id:str}", "/knowledge/dry-runs/{run_id:str}/progress",
+    "/knowledge/proposals/{proposal_id:str}", "/reports/{visit_no:str}/supplement/{number:str}",
+    "/staff/accounts/{staff_id:str}/signature/{picture_id:str}", "/staff/signing/picture",
 }  # fmt: skip
-"""A stream of events is no page (tests/critical_values/test_stream.py), and a dry run is watched in the editor's own test.
+"""A stream of events is no page (tests/critical_values/test_stream.py), and the editor's own test opens a dry run and a proposal.
 
 The demonstration has no private examination, so no supplement, and no signature picture was put in it."""
 
