@@ -90,6 +90,12 @@ class Desk:
         others = gate.release_blocks(self.db, self.visit.id) if is_final_due else ()
         return (*held, *gate.blocks_of(found), *others)
 
+    @property
+    def due(self) -> tuple[Block, ...]:
+        """What must be done before the final signature, told already to who gives the first one."""
+        is_first_due = self.row is not None and self.standing(FIRST) is None
+        return gate.release_blocks(self.db, self.visit.id) if is_first_due else ()
+
     def standing(self, level: str) -> ReviewSignature | None:
         """The signature of a level that was not undone."""
         undone = {each.undoes for each in self.signatures if each.undoes is not None}
@@ -182,7 +188,7 @@ def screen(db: Session, visit_id: UUID) -> ReviewScreen:
             SignatureFact(each.level, each.name, each.title, each.at, each.undoes is not None, each.reason)
             for each in reversed(desk.signatures)
         ),
-        final_refusal=_final_refusal(db, desk), changes=_changes(db, desk), proposals=proposals(desk),
+        final_refusal=_final_refusal(db, desk), changes=_changes(db, desk), proposals=proposals(desk), due=desk.due,
     )  # fmt: skip
 
 

@@ -54,6 +54,10 @@ SEVERITY_NAMES = {
 ORIGIN_NAMES = {"rule": "规则", "manual": "手工", "merged": "合并", "reworded": "已改写"}
 
 
+GRADE_NAMES = {"A": "未见异常", "B": "轻度异常", "C": "需复查或改善", "D": "需进一步检查或治疗", "E": "治疗中"}
+"""What the grade of a domain means (domain.md §4.3)."""
+
+
 class Kept(msgspec.Struct, frozen=True):
     """That a doctor expressly keeps a line whose findings have changed: why, who and when.
 
@@ -343,7 +347,7 @@ class ReviewScreen(msgspec.Struct, frozen=True):
     the keys of lines whose findings have changed and that nobody expressly keeps, `has_new_results` whether results changed since the last save,
     `final_refusal` why the actor may not give the final signature that is due, `warnings` what the contradiction gate says
     without standing in the way, `changes` what differs from what was signed (OTH-3), `proposals` what the rules want
-    examined again.
+    examined again, `due` what must be done before the final signature while the first one is due.
     """
 
     card: VisitCard
@@ -363,3 +367,4 @@ class ReviewScreen(msgspec.Struct, frozen=True):
     warnings: tuple[GateFinding, ...] = ()
     changes: LineChanges = LineChanges()
     proposals: tuple[RecheckProposal, ...] = ()
+    due: tuple[Block, ...] = ()

@@ -59,7 +59,9 @@ def release_blocks(db: Session, visit_id: UUID) -> tuple[Block, ...]:
     untold = alerts.untold(db, visit_id)
     found = [block for fill in house_of(db).modules.fillings(RELEASE_BLOCKS) for block in fill(db, visit_id)]
     if untold:
-        names = "、".join(f"{ALERT_CLASS_NAMES[each.alert_class]}{each.name}" for each in untold[:6])
+        # The sentence is kept with a waiting issue and read by whoever issues reports: it tells of no private item.
+        classes = [("隐私项目" if each.is_private else each.name, ALERT_CLASS_NAMES[each.alert_class]) for each in untold[:6]]
+        names = "、".join(name if of_class in name else f"{name}({of_class})" for name, of_class in classes)
         more = f"等 {len(untold)} 项" if len(untold) > 6 else ""
         text = f"以下危急值或重要异常尚无通知记录:{names}{more}"
         found.insert(0, Block("chief_review.alert_untold", text, "请在危急值看板复核并通知受检者(未联系上也须登记)"))

@@ -16,6 +16,7 @@ from chief_review.facts import (
     CATEGORIES,
     FINAL,
     FIRST,
+    GRADE_NAMES,
     LEVEL_NAMES,
     ORIGIN_NAMES,
     QUEUE_TAB_NAMES,
@@ -184,7 +185,8 @@ def _values(db: web.Db, found: ReviewScreen) -> dict[str, Any]:
         "bare_value": _bare_value, "printed_unit": knowledge.printed_unit, "finding_text": knowledge.finding_text,
         "history_days": _history_days(found), "slug_of": _slug_of, "range_mark": service.range_mark,
         "plan": recheck_plan.plan_screen(db, found), "pushes": pushes.of_visit(db, found.card.id), "push_states": PUSH_STATE_NAMES,
-        "unapproved": _unapproved(db, found), "change_text": knowledge.change_text, "trend_points": knowledge.trend_points,
+        "unapproved": _unapproved(db, found), "grades": _grades(found, actor.may("results.read_privacy")), "grade_names": GRADE_NAMES,
+        "change_text": knowledge.change_text, "trend_points": knowledge.trend_points,
     }  # fmt: skip
 
 
@@ -192,6 +194,12 @@ def _unapproved(db: web.Db, found: ReviewScreen) -> frozenset[tuple[str, int]]:
     """The rules behind the lines on the screen that no doctor has approved."""
     lines: tuple[ConclusionLine | Suggestion, ...] = (*found.review.lines, *found.suggestions)
     return proposals.unapproved(db, [(why.rule, why.version) for line in lines for why in line.because], found.card.exam_on)
+
+
+def _grades(found: ReviewScreen, shows_privacy: bool) -> list[knowledge.Graded]:
+    """The grade of each domain; one that follows from a private item only to whom such items are shown."""
+    private = {item for result in found.results for item in result.privacy_items}
+    return [each for each in found.review.grades if shows_privacy or private.isdisjoint(each.items)]
 
 
 def _bare_value(reading: Reading) -> str:

@@ -37,7 +37,7 @@ module = Module(
             (
                 "critical_values.read", "critical_values.confirm", "critical_values.notify", "critical_values.handle",
                 "critical_values.export", "critical_values.direct", "people.read", "people.reveal", "results.read",
-                "results.read_privacy",
+                "results.read_privacy", "messages.read", "messages.send",
             ),
         ),
         "desk_chief": ("前台主管", ("critical_values.read", "critical_values.notify")),

@@ -95,6 +95,7 @@ def standing(found_at: datetime, call_back_days: Sequence[int], steps: Sequence[
     notified_at: datetime | None = None
     duty_id: UUID | None = None
     duty, rounds, owes_correction = "", 0, False
+    was_told = False  # of this finding, with whatever value: a correction that ends it is told too
     for taken in steps:
         step, before = taken.step, state
         match step:
@@ -104,23 +105,24 @@ def standing(found_at: datetime, call_back_days: Sequence[int], steps: Sequence[
             case Escalated():
                 level = step.level
                 continue
-            case Notice() if state is _S.SUPERSEDED:
-                owes_correction = owes_correction and step.outcome not in ("confirmed", "reached")
+            case Notice() if state is _S.SUPERSEDED or owes_correction:
+                if step.outcome in ("confirmed", "reached"):
+                    owes_correction = was_told = False
                 continue
             case Notice():
                 attempts += 1
                 if step.outcome in ("confirmed", "reached"):
-                    notified_at = notified_at or taken.at
+                    notified_at, was_told = notified_at or taken.at, True
             case CalledBack():
                 rounds += 1
-            case Superseded():
-                owes_correction = notified_at is not None
+            case Superseded() | Dismissed():
+                owes_correction = was_told
             case Changed() | Reopened():
                 rounds, attempts, notified_at, owes_correction = 0, 0, None, False
         state = after(state, step, rounds, call_back_days)
         if state is not before or not isinstance(step, Notice):
             since, level = taken.at, 0
-    next_step = _WAITED_FOR.get(state, "tell_correction" if state is _S.SUPERSEDED and owes_correction else "")
+    next_step = _WAITED_FOR.get(state, "tell_correction" if owes_correction else "")
     due_at = _due(next_step, since, notified_at, rounds, call_back_days, policy)
     ring_at = _ring_at(next_step, since, due_at, level, policy)
     return Standing(state, next_step, due_at, ring_at, level, duty_id, duty, attempts, notified_at)

@@ -42,7 +42,8 @@ def tell_overdue(db: Session, event: CriticalAlertOverdue) -> None:
     about, holders = _about(alert, card, _department(db, alert, card)), notices.holders(db, event.to)
     notices.notify(db, Occasion.ESCALATION, holders, about, _page(alert))
     for staff_id in holders:
-        messages.queue_for_staff(db, Occasion.ESCALATION, staff_id, about)
+        if messages.staff_phone(db, staff_id):  # the others would only fill the list of what could not be sent
+            messages.queue_for_staff(db, Occasion.ESCALATION, staff_id, about)
 
 
 def send(db: Session, alert_id: UUID, seen: int) -> CriticalAlert:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from exam.messages.ports import NotSent, Rejected, SendProblem, Told, Unclear
 
 TIMEOUT_SECONDS = 8.0
 CONNECT_SECONDS = 4.0
+LONGEST_SECONDS = 20.0
+"""For a whole answer: the other limits are for each part, and one that comes byte by byte would hold all messages for days."""
 MOST_ANSWER_BYTES = 64 * 1024
 SHORTEST_KEY = 16
 
@@ -57,9 +60,13 @@ def setting_of(settings: Any) -> tuple[Setting | None, str]:
         key = Path(path).read_text(encoding="utf-8").strip().encode() if path else b""
     except (OSError, UnicodeDecodeError):
         key = b""
-    parts = urlsplit(url)
-    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or ""))
-    if len(key) < SHORTEST_KEY or not is_safe or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.port != 0 else ""  # asking for the port tells whether it is one
+    except ValueError:  # what is no address must not end in an error where a booking queues its message
+        return None, "misset"
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host or ""))
+    if len(key) < SHORTEST_KEY or not is_safe or not host:
         return None, "misset"
     return Setting(url.rstrip("/"), key), ""
 
@@ -120,14 +127,17 @@ class SmsGateway:
             "content-type": "application/json", TIMESTAMP_HEADER: timestamp,
             SIGNATURE_HEADER: signature(setting.key, timestamp, method, path, body),
         }  # fmt: skip
+        ends = time.monotonic() + LONGEST_SECONDS
         try:
             with self._client(house).stream(method, setting.url + way, content=body, headers=headers) as response:
                 content = b""
                 for part in response.iter_bytes():
                     content += part
-                    if len(content) > MOST_ANSWER_BYTES:
+                    if len(content) > MOST_ANSWER_BYTES or time.monotonic() > ends:
                         raise Unclear("no_answer")
                 return response.status_code, content
+        except httpx.InvalidURL:
+            raise NotSent("misset") from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             raise NotSent("unreachable") from None
         except httpx.HTTPError:  # the request, or a part of it, may have left

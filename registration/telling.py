@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from exam.kit.clock import day_of
-from exam.kit.errors import Forbidden
+from exam.kit.errors import Forbidden, trace_of
 from exam.kit.house import House, actor_of, house_of, system_actor
 from exam.messages import service as messages
 from exam.messages.facts import ConsentKind, Occasion
@@ -20,6 +21,8 @@ from exam.visits.models import VisitBoard
 from registration import recheck_rules, rechecks
 from registration.models import RecheckBoard, RecheckFact
 from registration.recheck_facts import REMIND, RecheckState
+
+log = logging.getLogger("registration")
 
 _MOST_AT_ONCE = 200
 _TOLD = (VisitState.PUBLISHED.value, VisitState.DELIVERED.value)
@@ -40,8 +43,12 @@ def remind_due(house: House) -> None:
     with house.unit(None, write=False) as db:
         rows = db.execute(_due(house).with_only_columns(RecheckBoard.visit_id, RecheckBoard.site).distinct().limit(_MOST_AT_ONCE)).all()
     for visit_id, site in rows:
-        with house.unit(system_actor(site)) as db:
-            _remind(db, visit_id)
+        try:
+            with house.unit(system_actor(site)) as db:
+                _remind(db, visit_id)
+        except Exception as error:
+            # One that cannot be reminded must not keep those behind it from it.
+            log.error("reminder of visit %s failed\n%s", visit_id, trace_of(error))
 
 
 def _due(house: House) -> Select[Any]:

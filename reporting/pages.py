@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -10,6 +11,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery
 from sqlalchemy.orm import Session
 
+from chief_review import service as reviews
 from chief_review.facts import PanelLink, Review, ReviewPanel
 from exam.kit import audit, web
 from exam.kit.clock import day_of, local
@@ -17,11 +19,12 @@ from exam.kit.errors import NotFound
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.kit.sheets import XLSX, workbook
+from exam.knowledge import proposals
 from exam.people.facts import SEX_NAMES
 from exam.staff import accounts
 from exam.visits import service as visits
 from exam.visits.facts import CATEGORY_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
-from reporting import batches, queries, sealing, service
+from reporting import batches, contents, queries, sealing, service
 from reporting.facts import REPORT_STATE_NAMES, ReportKind
 from reporting.queries import TAB_NAMES, Tab
 
@@ -170,7 +173,20 @@ def preview(
         db, "reporting/preview.html", document=document, number=number, warnings=warnings, visit_no=visit_no, stored=stored,
         states=REPORT_STATE_NAMES, is_supplement=wanted == ReportKind.SUPPLEMENT, has_supplement=has_supplement,
         is_waiting=service.is_waiting(db, visit_id), pictures=sealing.picture_addresses(db, document),
+        rules={} if number else _rules_behind(db, visit_id),
     )  # fmt: skip
+
+
+def _rules_behind(db: Session, visit_id: UUID) -> dict[str, list[tuple[str, int, bool]]]:
+    """The rules that made each conclusion of a preview, by its text as it is written there: code, version, whether approved.
+    For who may read the rules."""
+    if not actor_of(db).may("knowledge.read"):
+        return {}
+    found = reviews.review(db, visit_id)
+    made = {line.text: [(each.rule, each.version) for each in line.because if each.rule != "plain"] for line in found.lines}
+    wanting = proposals.unapproved(db, [each for rules in made.values() for each in rules], visits.card(db, visit_id).exam_on)
+    told = {text: [(code, version, (code, version) not in wanting) for code, version in rules] for text, rules in made.items() if rules}
+    return told | {contents.punctuated(text): rules for text, rules in told.items()}
 
 
 def _kind(db: Session, text: str) -> ReportKind:

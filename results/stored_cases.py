@@ -15,7 +15,7 @@ from exam.knowledge.facts import Case
 from exam.visits.models import Visit
 from exam.visits.spans import Span
 from results.models import Record, Version
-from results.past_cases import VISIT_COLUMNS, cases_of
+from results.past_cases import SPAN, VISIT_COLUMNS, cases_of
 
 
 class StoredCase(msgspec.Struct, frozen=True):
@@ -27,7 +27,8 @@ class StoredCase(msgspec.Struct, frozen=True):
 
 
 def cases_in_span(db: Session, span: Span) -> Iterator[StoredCase]:
-    """Every visit of a span that has values, of all sites; two statements and three for each site."""
+    """Every visit of a span that has values, of all sites; two statements, and three for each two hundred visits of a site: a
+    whole span's values at once would be some hundred thousand."""
     last = select(Version.visit_id, func.max(Version.at)).join(Record, Record.values_id == Version.id)
     stored_at: dict[UUID, datetime] = {row[0]: row[1] for row in db.execute(last.where(span.holds(Record.visit_id)).group_by(Version.visit_id))}
     by_site: dict[str, list[Any]] = {}
@@ -35,5 +36,6 @@ def cases_in_span(db: Session, span: Span) -> Iterator[StoredCase]:
         if row.id in stored_at:
             by_site.setdefault(row.site, []).append(row)
     for site, rows in by_site.items():
-        for past in cases_of(db, site, rows):
-            yield StoredCase(past.visit_id, stored_at[past.visit_id], past.case)
+        for start in range(0, len(rows), SPAN):
+            for past in cases_of(db, site, rows[start : start + SPAN]):
+                yield StoredCase(past.visit_id, stored_at[past.visit_id], past.case)

@@ -63,6 +63,7 @@ def _draft_values(
 ) -> dict[str, Any]:
     """What the form and its parts are drawn from."""
     items = items_of(db)
+    verdict = BLANK if newest is None and refused is None and draft == rule_form.empty_draft() else _verdict(db, draft, newest)
     for part in _parts_of(draft.condition):
         # What was typed as a name or in initials is shown as the item it means.
         part.texts["item"] = rule_form.item_named(part.text("item"), items) or part.text("item")
@@ -75,7 +76,7 @@ def _draft_values(
         "alerts": [(each.value, name) for each, name in ALERT_CLASS_NAMES.items()], "sources": list(SOURCES.values()),
         "printed_unit": printed_unit, "base_version": text_in(sent, "base_version") or base, "today": today_of(db), "focus": focus,
         "code": newest.code if newest else "", "sent": sent, "problems": dict(reversed(refused.problems)) if refused else {},
-        "verdict": _verdict(db, draft, newest), "most_levels": soundness.MOST_LEVELS,
+        "verdict": verdict, "most_levels": soundness.MOST_LEVELS,
     }  # fmt: skip
 
 
@@ -89,6 +90,10 @@ class Live(msgspec.Struct, frozen=True):
     words: str
     tried: tuple[soundness.Verdict, ...]
     problems: tuple[str, ...]
+
+
+BLANK = Live("", (), ())
+"""Nothing has been typed yet: that is no mistake."""
 
 
 def _verdict(db: web.Db, draft: Draft, newest: service.RuleVersion | None) -> Live:

@@ -20,7 +20,7 @@ from exam.kit.errors import BadInput
 from exam.kit.house import actor_of, house_of
 from exam.kit.pinyin import initials
 from exam.knowledge import proposals, service, soundness, words
-from exam.knowledge.book import KINDS, Rule
+from exam.knowledge.book import KINDS, Entry, Merge, Rule
 from exam.knowledge.facts import ALERT_CLASS_NAMES, AlertClass
 from exam.knowledge.proposals import STATE_NAMES, Proposal, Standing
 from exam.knowledge.rules import condition_items
@@ -179,7 +179,7 @@ def show_entry(request: AnyRequest, db: web.Db, code: FromPath[str]) -> web.Page
         history=list(zip(versions, steps, strict=True)), approvers=_approvers(db, code, of_code), proposals=of_code,
         states=STATE_NAMES, today=today, row=rows[code], may_propose=actor.may("knowledge.propose"),
         may_approve=actor.may("knowledge.approve") and not newest.approved and newest.author != actor.name,
-        next_code=_next_unapproved(rows, code), tries=kind in ("rule", "merge"),
+        next_code=_next_unapproved(rows, code), members=_members(newest.entry, rows), tries=kind in ("rule", "merge"),
     )  # fmt: skip
 
 
@@ -196,6 +196,14 @@ def _approvers(db: web.Db, code: str, of_code: list[Proposal]) -> dict[int, str]
     """Who approved which version: as it stands, or by deciding on the proposal that became it."""
     found = {each.base_version + 1: each.decided_by for each in of_code if each.state == proposals.APPROVED}
     return found | {version: row.name for version, row in proposals.approvals_of(db, code).items()}
+
+
+def _members(entry: Entry, rows: Mapping[str, Row]) -> list[tuple[str, str]]:
+    """The entries that a merge speaks of, with what each is about; a code by itself says nothing to a doctor."""
+    if not isinstance(entry, Merge):
+        return []
+    codes = dict.fromkeys([*entry.of, *(code for group in entry.with_one_of for code in group)])
+    return [(code, rows[code].title) for code in codes if code in rows]
 
 
 def _next_unapproved(rows: Mapping[str, Row], code: str) -> str:

@@ -239,7 +239,7 @@ def approve(db: Session, proposal_id: UUID, *, note: str, valid_from: date | Non
     if entry.valid_to is not None and entry.valid_to == row.valid_from:
         entry = msgspec.structs.replace(entry, valid_to=begins)
     published = msgspec.structs.replace(entry, approved=True)
-    revision = service.publish(db, [published], valid_from=begins, reason=f"{row.reason}(申请人 {row.author})"[:1000])
+    revision = service.publish(db, [published], valid_from=begins, reason=row.reason, author=row.author)
     _decide(db, row, APPROVED, told)
     audit.note(db, "knowledge.approve", subject=f"knowledge:{row.code}", reason=told)
     return revision

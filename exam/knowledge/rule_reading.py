@@ -181,8 +181,14 @@ def _pairs(
     for part in (each.strip() for each in _PAIR_SEPARATOR.split(text) if each.strip()):
         name, sign, raw = (piece.strip() for piece in part.replace("=", "=").partition("="))
         code = item_named(name, items)
-        if code is None or not sign or not raw:
+        if not name or not sign or not raw:
             problems.append((field, f"{place}:“{part[:40]}”应写成 项目=结果,多项用分号隔开"))
+            continue
+        if code is None:
+            problems.append((field, f"{place}:项目字典中没有“{name[:40]}”,请写项目编码、名称或拼音首字母"))
+            continue
+        if code in found:
+            problems.append((field, f"{place}:{items[code].name}写了两次,请只留一个结果;多选结果用 | 隔开"))
             continue
         choices = tuple(each.strip() for each in raw.split("|") if each.strip())
         found[code] = choices if len(choices) > 1 or items[code].value_type is ValueType.MULTI else raw
@@ -302,6 +308,6 @@ def _number(part: Part, name: str, label: str, problems: Problems) -> Decimal:
     text = part.text(name).strip()
     number = read_number(text)
     if number is None:
-        problems.append((f"c.{part.way}.{name}", f"{label}:{f'“{text[:20]}”不是数值' if text else '不能为空'}"))
+        problems.append((f"c.{part.way}.{name}", f"{label}:{f'“{text[:20]}”不是数值,' if text else '不能为空,'}请填写数字,例如 7.0"))
         return Decimal(0)
     return number

@@ -12,6 +12,7 @@ import msgspec
 
 from exam.catalog.facts import Item
 from exam.knowledge.book import Entry, Merge, Rule
+from exam.knowledge.facts import Case, Flag
 from exam.knowledge.gate import GateCheck
 from exam.knowledge.language import AllOf, AnyOf, AtLeast, Condition, Not
 from exam.knowledge.rules import example_case, holds, rule_problems
@@ -165,7 +166,15 @@ def verdicts(rule: Rule, items: Mapping[str, Item], on: date) -> list[Verdict]:
         if unknown:
             found.append(Verdict(number, None, False, f"项目字典中没有 {unknown[0][:40]}"))
             continue
-        answer = holds(rule.condition, example_case(example, items, on))
-        text = "触发" if answer else "未触发(有结果缺失或无法判断)" if answer is None else "未触发"
+        case = example_case(example, items, on)
+        answer = holds(rule.condition, case)
+        text = "触发" if answer else f"未触发({_unclear(case)})" if answer is None else "未触发"
         found.append(Verdict(number, bool(answer), bool(answer) is example.fires, text))
     return found
+
+
+def _unclear(case: Case) -> str:
+    """Why a condition stays open: the values nobody can judge, each with its reason, else that one is not there."""
+    judged = [*case.readings.values(), *case.earlier.values()]
+    found = [f"{reading.name}:{reading.why}" for reading in judged if reading.why and reading.flag is Flag.UNKNOWN]
+    return ";".join(found[:3]) or "有结果缺失或无法判断"

@@ -14,7 +14,7 @@ from exam.catalog.facts import Item
 from exam.catalog.words import source_name
 from exam.knowledge.book import Alert, Entry, Escalation, Example, GradeStep, Merge, Recheck, Rule
 from exam.knowledge.facts import ALERT_CLASS_NAMES, AlertClass, Severity
-from exam.knowledge.gate import GateCheck
+from exam.knowledge.gate import GateCheck, GateExample
 from exam.knowledge.language import (
     Age,
     AllOf,
@@ -75,6 +75,17 @@ _PART_LABELS = {
 }  # fmt: skip
 """What the fields of an entry's parts are called; one without a word goes by its own name."""
 
+_ORDER_WORDS = {
+    "pending": "待检", "sampled": "已采样", "started": "检查中", "resulted": "已出结果", "confirmed": "已审核", "refused": "拒检",
+    "postponed": "延期", "removed": "已退项",
+}  # fmt: skip
+
+_PLACES = {"{values}": "各项结果", "{first}": "首条结论", "{others}": "其余结论"}
+"""What stands for something else in a conclusion's text, as a title says it."""
+
+_ESCALATED_TO = {"critical_values.head": "科主任", "critical_values.direct": "中心主任"}
+"""Who is told when a clock runs out, by the permission that they hold."""
+
 _NOT_CONTENT = ("code", "version", "approved", "valid_from")
 _BARE: Mapping[str, Item] = {}
 
@@ -96,6 +107,9 @@ def title_of(entry: Entry) -> str:
     if isinstance(entry, MessageTemplate):
         return f"{OCCASION_WORDS[entry.occasion]}({_CODED_WORDS['channel'][entry.channel]})"
     found = getattr(entry, "text", "") or getattr(entry, "name", "")
+    if isinstance(entry, Rule | Merge):
+        for place, meaning in _PLACES.items():
+            found = found.replace(place, meaning)
     if not found and isinstance(getattr(entry, "alert_class", None), AlertClass):
         found = f"{ALERT_CLASS_NAMES[entry.alert_class]}时限"  # type: ignore[union-attr]
     return str(found) or entry.code
@@ -123,6 +137,20 @@ def example_words(example: Example, items: Mapping[str, Item] = _BARE) -> str:
     parts += [f"既往 {_name(code, items)} {_joined(raw)}{_unit(code, items)}" for code, raw in example.earlier.items()]
     if example.history:
         parts.append(f"病史:{'、'.join(example.history)}")
+    return ",".join(parts)
+
+
+def _gate_example_words(example: GateExample, items: Mapping[str, Item]) -> str:
+    """A review of a check's example in one line."""
+    person = Example(
+        fires=example.hits, values=example.values, sex=example.sex, age=example.age, history=example.history, earlier=example.earlier
+    )  # fmt: skip
+    parts = [example_words(person, items)]
+    parts += [f"小结“{text}”" for text in example.summaries]
+    parts += [f"结论“{text}”" for text in example.conclusions]
+    parts += [f"{name}{_ORDER_WORDS.get(state, state)}" for name, state in example.orders.items()]
+    if example.alerts_without_notice:
+        parts.append(f"{example.alerts_without_notice} 项危急值未通知")
     return ",".join(parts)
 
 
@@ -177,6 +205,8 @@ def _value_words(value: Any, items: Mapping[str, Item]) -> str:
         return condition_words(value, items)
     if isinstance(value, Example):
         return f"{'应触发' if value.fires else '不应触发'}:{example_words(value, items)}"
+    if isinstance(value, GateExample):
+        return f"{'应查出' if value.hits else '不应查出'}:{_gate_example_words(value, items)}"
     if isinstance(value, Alert):
         days = f"回访 {'、'.join(map(str, value.follow_up_days))} 天" if value.follow_up_days else ""
         parts = (ALERT_CLASS_NAMES[value.alert_class], value.name, "、".join(value.departments), days)
@@ -184,7 +214,7 @@ def _value_words(value: Any, items: Mapping[str, Item]) -> str:
     if isinstance(value, Recheck):
         return f"{value.after_days} 天后复查 {'、'.join(value.groups)}"
     if isinstance(value, Escalation):
-        return f"{value.after_minutes} 分钟后通知 {value.to}"
+        return f"{value.after_minutes} 分钟后通知{_ESCALATED_TO.get(value.to, f' {value.to}')}"
     if isinstance(value, GradeStep):
         return f"{value.grade}:{condition_words(value.condition, items)}"
     if isinstance(value, AlertClass):

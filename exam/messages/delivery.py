@@ -10,6 +10,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -75,6 +77,9 @@ def send_due(house: House) -> int:
         try:
             is_there = _send(house, sender, message_id) if state == DeliveryState.WAITING else _ask(house, sender, message_id)
         except StaleDataError:  # a receipt or a colleague was quicker
+            is_there = True
+        except Exception as error:  # one that cannot be read or stored must not keep those behind it waiting, round after round
+            log.error("message %s was not dealt with\n%s", message_id, trace_of(error))
             is_there = True
         done += 1
         if not is_there:
@@ -214,12 +219,24 @@ def look_after(house: House) -> None:
         if not sender.problem(house):
             for_gateway = select(Message.id).where(Message.state == DeliveryState.HELD, Message.why.in_(("no_gateway", "misset")))
             held = list(db.scalars(for_gateway.order_by(Message.queued_at).limit(MOST_HELD)))
-    if not late and not held:
+    for ids, settle in ((late, _expire_late), (held, _release_held)):
+        try:
+            settle(house, ids)
+        except Exception as error:  # one of them cannot be settled: the others are, each by itself
+            log.error("messages: looked after one by one\n%s", trace_of(error))
+            for message_id in ids:
+                with suppress(Exception):
+                    settle(house, [message_id])
+
+
+def _expire_late(house: House, ids: Sequence[UUID]) -> None:
+    if not ids:
         return
+    now = house.clock.now()
     with house.unit(system_actor(house.site)) as db:
         audit.note(db, "messages.look_after")
         expired: Counter[str] = Counter()
-        for message_id in late:
+        for message_id in ids:
             row = db.scalar(select(Message).where(Message.id == message_id).with_for_update())
             if row is not None and _is_late(row, now):
                 expired[row.site] += _expire(db, row, "too_late" if row.state in _NOT_GONE else "no_receipt")
@@ -227,7 +244,14 @@ def look_after(house: House) -> None:
             db.info["actor"] = system_actor(site)
             text = f"有 {count} 条短信没有收到送达回执或未能发出,已过期,请核实是否改用电话通知"
             notices.notify_holders(db, "messages.send", text, "/messages?status=expired")
-        for message_id in held:
+
+
+def _release_held(house: House, ids: Sequence[UUID]) -> None:
+    if not ids:
+        return
+    with house.unit(system_actor(house.site)) as db:
+        audit.note(db, "messages.look_after")
+        for message_id in ids:
             row = db.scalar(select(Message).where(Message.id == message_id).with_for_update())
             if row is not None and row.state == DeliveryState.HELD:
                 db.info["actor"] = system_actor(row.site)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from exam.kit import audit
@@ -112,24 +112,19 @@ def mark_read(db: Session, notice_id: UUID) -> str:
     row = db.scalar(select(InboxNotice).where(InboxNotice.id == notice_id, InboxNotice.staff_id == actor_of(db).staff_id))
     if row is None:
         raise NotFound("没有找到该通知", "请从通知列表中打开")
-    _mark(db, [row.id])
+    _mark(db, InboxNoticeUnread.notice_id == row.id)
     return row.link
 
 
 def mark_all_read(db: Session) -> int:
     """Marks all of the actor's notices as read; returns how many were not."""
-    mine = select(InboxNoticeUnread.notice_id).where(InboxNoticeUnread.staff_id == actor_of(db).staff_id)
-    return _mark(db, list(db.scalars(mine)))
+    return _mark(db, InboxNoticeUnread.staff_id == actor_of(db).staff_id)
 
 
-def _mark(db: Session, notice_ids: Sequence[UUID]) -> int:
-    # Whoever takes the row from the unread ones writes the fact: two windows of one person do not both.
+def _mark(db: Session, which: ColumnElement[bool]) -> int:
+    # Whoever takes the rows from the unread ones writes the facts: two windows of one person do not both.
     now = house_of(db).clock.now()
-    taken = [
-        notice_id
-        for notice_id in notice_ids
-        if db.execute(delete(InboxNoticeUnread).where(InboxNoticeUnread.notice_id == notice_id)).rowcount == 1  # type: ignore[attr-defined]
-    ]
+    taken = db.scalars(delete(InboxNoticeUnread).where(which).returning(InboxNoticeUnread.notice_id)).all()
     insert_rows(db, InboxNoticeRead, [{"notice_id": notice_id, "at": now} for notice_id in taken])
     if taken:
         audit.note(db, "messages.read_notice", subject=f"staff:{actor_of(db).login}")

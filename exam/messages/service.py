@@ -213,6 +213,8 @@ def receive_receipt(db: Session, receipt: Receipt) -> bool:
     row = db.scalar(select(Message).where(Message.id == receipt.message_id).with_for_update())
     if row is None:
         raise NotFound("没有这条短信", "请核对短信编号")
+    # What follows from it (an alert that counts as told) is of the message's own site, whichever one the gateway reports to.
+    db.info["actor"] = msgspec.structs.replace(actor_of(db), site=row.site)
     known = db.execute(select(MessageFact).where(MessageFact.receipt_id == receipt.receipt_id)).scalar()
     kind = "deliver" if receipt.is_delivered else "fail"
     if known is not None:

@@ -38,6 +38,23 @@ ROOM_ACTS = {
     "messages.read_text": "查看短信内容", "messages.export": "导出短信清单", "messages.resend": "重发短信", "messages.consent": "登记短信同意",
     "messages.hand_over": "提交短信", "messages.ask": "查询短信状态", "messages.receipt": "短信回执", "messages.look_after": "清理过期短信",
     "messages.own_phone": "设置接收短信的手机号", "messages.read_notice": "阅读通知", "interfaces.receipt": "拒绝短信回执",
+    "critical_values.raise": "发现危急值", "critical_values.confirmed": "复核危急值", "critical_values.dismissed": "排除危急值误报",
+    "critical_values.notice": "通知危急值", "critical_values.received": "危急值接收确认", "critical_values.handled": "处理危急值",
+    "critical_values.called_back": "危急值回访", "critical_values.closed": "危急值结案", "critical_values.handed_over": "交接危急值",
+    "critical_values.escalated": "危急值超时升级", "critical_values.changed": "危急值结果更正", "critical_values.superseded": "危急值更正撤销",
+    "critical_values.reopened": "重新打开危急值", "critical_values.read_alert": "查看危急值", "critical_values.read_list": "查看危急值看板",
+    "critical_values.read_register": "查看危急值登记本", "critical_values.read_indicator": "查看危急值指标明细",
+    "critical_values.export_register": "导出危急值登记本", "critical_values.print_register": "打印危急值登记本",
+    "chief_review.as_of": "按历史规则查看", "chief_review.recheck_plan": "修改复查计划", "chief_review.push": "推送专科",
+    "chief_review.push_see": "专科已阅", "chief_review.push_message": "推送短信提醒", "chief_review.push_tell": "登记告知受检者",
+    "chief_review.push_visit": "登记专科就诊", "chief_review.push_not_coming": "登记未来就诊", "chief_review.push_withdraw": "撤回推送",
+    "chief_review.push_undo": "撤销推送登记", "chief_review.read_push": "查看推送", "chief_review.read_pushes": "查看专科名单",
+    "registration.recheck_book": "预约复查", "registration.recheck_done": "完成复查", "registration.recheck_cancel": "取消复查",
+    "registration.recheck_withdraw": "撤回复查", "registration.recheck_postpone": "改复查日期", "registration.recheck_undo": "恢复复查",
+    "registration.recheck_remind": "复查短信提醒", "registration.export_rechecks": "导出复查名单",
+    "registration.give_consent": "登记知情同意", "registration.withdraw_consent": "撤回知情同意",
+    "registration.publish_consent_text": "发布知情同意书", "billing.undo_refund": "撤销退费",
+    "knowledge.approve_version": "审定判定规则", "knowledge.reject": "退回规则修改", "knowledge.withdraw": "撤回规则修改",
 }  # fmt: skip
 """The other rooms' acts in the auditor's words, where no permission of that name says it already."""
 

@@ -10,7 +10,8 @@ import pytest
 
 from chief_review import service as reviews
 from chief_review.facts import RELEASE_BLOCKS, Block, ConclusionLine, EditedLine, ReviewState
-from chief_review.gate import line_of, own_words
+from chief_review.gate import line_of, own_words, release_blocks
+from critical_values import service as critical_values
 from exam.kit.errors import Refused
 from exam.kit.house import Actor, House
 from exam.knowledge import service as rule_store
@@ -21,6 +22,7 @@ from reporting import service as reports
 from results.facts import DepartmentResult, RecordState
 from tests.chief_review.cases import (
     DEFAULT,
+    LIPIDS,
     TODAY,
     breaches,
     enter,
@@ -179,3 +181,17 @@ def _new_check() -> GateCheck:
         "GATE_TEST", 1, Holds(Flagged("GLU", ("high",))), "血糖须复测", "请复测血糖", is_blocking=True, source="本院规定",
         examples=(GateExample(True, {"GLU": "9.00"}), GateExample(False, {"GLU": "5.00"})),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("is_private", [False, True])
+def test_what_keeps_a_report_back_names_no_private_finding(
+    house: House, acting: Acting, is_private: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(critical_values, "_is_private", lambda *_: is_private)
+    visit_id = examined(house, {**DEFAULT, "LAB": {**LIPIDS, "GLU": "28.0"}})
+    with house.unit(acting("he"), write=False) as db:
+        names = [each.name for each in critical_values.untold(db, visit_id)]
+        (block,) = release_blocks(db, visit_id)
+    assert names
+    assert all((name in block.text) is not is_private for name in names)
+    assert ("隐私项目" in block.text) is is_private

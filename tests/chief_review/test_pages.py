@@ -11,12 +11,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select, update
 
+from chief_review import service as reviews
 from exam.kit.audit import Audit
 from exam.kit.house import House
 from exam.staff.models import SignIn
 from exam.visits import service as visits
-from tests.chief_review.cases import OTHER, breaches, enter, examined, finalized, first_signed, started
+from tests.chief_review.cases import DEFAULT, LIPIDS, OTHER, breaches, enter, examined, finalized, first_signed, started
 from tests.conftest import Desk, actor_named
+from tests.critical_values.cases import tell_all
 
 Desks = Callable[[str], Desk]
 
@@ -293,3 +295,24 @@ def test_a_program_reviews_from_queue_to_final_signature(house: House, desk: Des
     assert liang.post(f"{url}/undo", json={"level": "first", "reason": "复核"}).json()["state"] == "open"
     assert liang.post(f"{url}/return", json={"department": "LAB", "reason": "复核"}).json()["attention"] == "已退回科室:复核"
     assert breaches(house) == []
+
+
+def test_the_desk_shows_the_grades_and_leads_from_a_line_to_its_rule(house: House, desk: Desks) -> None:
+    visit_no = number_of(house, started(house))
+    page = desk("he").get(f"/chief/{visit_no}").text
+    assert re.search(r'<li class="grade grade-d" title="需进一步检查或治疗:空腹血糖 7.40 mmol/L ↑">空腹血糖 <b>D</b></li>', page)
+    assert 'href="/knowledge/entries/D13"' in page
+    assert '<summary>依据 <span class="unapproved">规则未批准</span></summary>' in page
+
+
+def test_who_signs_first_is_told_what_the_final_signature_waits_for(house: House, desk: Desks) -> None:
+    visit_id = started(house, visit_id=examined(house, {**DEFAULT, "LAB": {**LIPIDS, "GLU": "28.0"}}))
+    url = f"/chief/{number_of(house, visit_id)}"
+    page = desk("he").get(url).text
+    told = page[page.index("终审前须完成"):]
+    assert "尚无通知记录" in told and "请在危急值看板复核并通知受检者" in told
+    assert page.index("签名前核对") < page.index("复查计划")
+    with house.unit(actor_named(house, "he"), write=False) as db:
+        assert reviews.screen(db, visit_id).blocks == (), "the first signature does not wait for it"
+    tell_all(house, visit_id)
+    assert "终审前须完成" not in desk("he").get(url).text

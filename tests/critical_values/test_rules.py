@@ -75,6 +75,10 @@ def standing(*each: Step) -> rules.Standing:
         ((CONFIRMED, TOLD, GONE), "superseded", "tell_correction"),
         ((CONFIRMED, TOLD, GONE, MISSED), "superseded", "tell_correction"),
         ((CONFIRMED, TOLD, GONE, TOLD), "superseded", ""),
+        ((CONFIRMED, TOLD, CHANGED, GONE), "superseded", "tell_correction"),
+        ((CONFIRMED, TOLD, GONE, TOLD, Reopened("再次达到标准"), GONE), "superseded", ""),
+        ((CONFIRMED, TOLD, CHANGED, Dismissed("溶血")), "dismissed", "tell_correction"),
+        ((CONFIRMED, TOLD, CHANGED, Dismissed("溶血"), TOLD), "dismissed", ""),
         ((GONE, Reopened("再次达到标准"), CHANGED), "found", "confirm"),
     ],
 )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from critical_values import service as alerts
 from critical_values import telling
@@ -18,7 +19,8 @@ from exam.knowledge.book import Alert
 from exam.knowledge.facts import AlertClass, Severity
 from exam.messages import delivery, notices
 from exam.messages import service as messages
-from exam.messages.facts import ConsentKind, Receipt
+from exam.messages.facts import ConsentKind, Occasion, Receipt
+from exam.messages.models import Message
 from exam.visits import service as visits
 from tests.critical_values.cases import TEMPERATURE, Acting, breaches, only, taken, with_rule
 from tests.messages.cases import Sender, sending, set_up
@@ -80,6 +82,9 @@ def test_a_late_one_is_told_to_the_next_in_line_by_notice_and_sms(house: House, 
     assert any("超时" in text for text, _ in inbox(house, he)[: len(inbox(house, he)) - before])
     delivery.send_due(house)
     assert [phone for _, phone, text in sender.sent if "超时" in text] == ["13800138066"]
+    with house.unit(None, write=False) as db:
+        written_to = db.scalars(select(Message.staff_id).where(Message.occasion == Occasion.ESCALATION.value)).all()
+    assert set(written_to) == {he.staff_id}, "who gave no phone has no message that could not be sent"
 
 
 def test_an_sms_to_the_person_is_an_attempt_and_its_receipt_reaches_them(house: House, acting: Acting, sender: Sender) -> None:

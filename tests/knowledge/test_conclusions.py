@@ -428,3 +428,8 @@ def test_a_full_visit_is_concluded_in_about_a_millisecond() -> None:
     # Generous against a busy machine; measured well under a tenth of these.
     assert best[("fire", "quiet")] < 0.002, best
     assert best[("suggest", "loud")] < 0.02, best
+
+
+def test_what_is_there_or_not_is_said_by_its_name_alone() -> None:
+    case = case_of({"DEN_CAR": "有"})
+    assert [line.text for line in suggest(case, BOOK)] == ["龋齿"]

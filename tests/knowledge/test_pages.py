@@ -57,6 +57,16 @@ def proposed_by(desk: Any, form: dict[str, Any]) -> str:
 CHANGED = {"text": "空腹血糖升高", "c.0.0.value": "6.8", "e.0.values": "空腹血糖=6.8", "e.1.values": "空腹血糖=6.7"}
 
 
+def test_a_merge_names_its_rules_and_no_placeholder_and_a_policy_names_people(desk: Desks) -> None:
+    he = desk("he")
+    page = page_of(he, "/knowledge/entries/M02")
+    assert "血脂异常(各项结果) · 合并规则 M02" in page
+    assert re.search(r'<a href="/knowledge/entries/D18">D18</a> 总胆固醇升高', page)
+    page = page_of(he, "/knowledge/entries/ALERT-CRITICAL")
+    assert "30 分钟后通知科主任" in page
+    assert "critical_values.head" not in page
+
+
 # --- finding ---------------------------------------------------------------------------------------------------------
 
 
@@ -170,7 +180,7 @@ def test_every_shipped_rule_survives_its_form_unchanged() -> None:
 @pytest.mark.parametrize(
     ("changed", "field", "text"),
     [
-        ({"c.0.0.value": "7..0"}, "c.0.0.value", "“7..0”不是数值"),
+        ({"c.0.0.value": "7..0"}, "c.0.0.value", "“7..0”不是数值,请填写数字"),
         ({"c.0.0.value": ""}, "c.0.0.value", "不能为空"),
         ({"c.0.0.value": "<7"}, "c.0.0.value", "不是数值"),
         ({"c.0.0.item": "没有的项目"}, "c.0.0.item", "字典中没有“没有的项目”"),
@@ -183,6 +193,8 @@ def test_every_shipped_rule_survives_its_form_unchanged() -> None:
         ({"c.0.0.kind": "flagged"}, "c.0.0.any_of", "请至少选一个"),
         ({"c.0.0.kind": "sex", "c.0.0.sex": "X"}, "c.0.0.sex", "请选择"),
         ({"e.0.values": "空腹血糖 7.4"}, "e.0.values", "项目=结果"),
+        ({"e.0.values": "没有的项目=7"}, "e.0.values", "字典中没有“没有的项目”"),
+        ({"e.0.values": "空腹血糖=7;GLU=3"}, "e.0.values", "空腹血糖写了两次"),
         ({"e.0.age": "九十"}, "e.0.age", "年龄"),
         ({"text": ""}, "text", "结论:不能为空"),
         ({"severity": "9"}, "severity", "请选择"),
@@ -261,6 +273,21 @@ def test_the_live_check_tells_the_words_and_each_example(desk: Desks) -> None:
     assert "第 1 个例子应触发而未触发" in page
     page = unescape(he.htmx("/knowledge/check", form_of(rule_named("D13"), **{"c.0.0.value": ""})).text)
     assert "数值:不能为空" in page
+
+
+@pytest.mark.parametrize("written", ["7,4", "130 mg/dL", "1+"])
+def test_the_live_check_says_which_value_of_an_example_nobody_can_judge_and_why(desk: Desks, written: str) -> None:
+    page = unescape(desk("he").htmx("/knowledge/check", form_of(rule_named("D13"), **{"e.0.values": f"空腹血糖={written}"})).text)
+    told = re.search(r"例子 1:未触发\((.*?)\)</li>", page)
+    assert told, page
+    assert told[1].startswith("空腹血糖:")
+    assert written in told[1]
+
+
+def test_an_empty_form_is_no_mistake_yet(desk: Desks) -> None:
+    page = page_of(desk("he"), "/knowledge/new")
+    assert "这里显示规则的意思" in page
+    assert "不能为空" not in page
 
 
 def test_a_new_rule_and_one_like_another_begin_on_screen(desk: Desks, house: House) -> None:

@@ -236,3 +236,11 @@ def test_a_check_whose_example_fails_is_not_proposed(house: House, acting: Actin
     wrong = msgspec.structs.replace(check, examples=tuple(msgspec.structs.replace(each, hits=not each.hits) for each in check.examples))
     with pytest.raises(BadInput, match="例子"), house.unit(acting("he")) as db:
         proposals.propose(db, wrong, base_version=1, valid_from=TODAY, reason="试改")
+
+
+def test_a_published_version_names_who_wrote_it_beside_who_approved_it(house: House, acting: Acting) -> None:
+    proposal_id = proposed(house, acting("he"), reason="按新指南")
+    with house.unit(acting("zhao")) as db:
+        proposals.approve(db, proposal_id, note="同意")
+        last, decided = store.history(db, "D13")[0], proposals.proposal(db, proposal_id)
+    assert (last.author, last.reason, decided.decided_by) == (acting("he").name, "按新指南", acting("zhao").name)

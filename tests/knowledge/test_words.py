@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from exam.knowledge import words
+from exam.knowledge.gate import GateExample
 from exam.knowledge.language import Condition
 from tests.knowledge.cases import BOOK, ITEMS
 
@@ -69,3 +70,11 @@ def test_a_difference_names_the_field_in_words_before_and_after() -> None:
 
 def test_a_number_is_never_in_exponent_form() -> None:
     assert words.number_words(Decimal("1E+3")) == "1000"
+
+
+def test_an_example_of_a_check_reads_as_a_person_not_as_fields() -> None:
+    example = GateExample(hits=True, values={"GLU": "98"}, sex="F", conclusions=("前列腺增生",), orders={"腹部彩超": "pending"})
+    told = words.field_words("examples", (example, GateExample(hits=False, alerts_without_notice=2)), ITEMS)
+    assert told.split("\n") == [
+        "应查出:女性 45 岁,空腹血糖 98 mmol/L,结论“前列腺增生”,腹部彩超待检", "不应查出:男性 45 岁,2 项危急值未通知",
+    ]  # fmt: skip

@@ -26,6 +26,7 @@ from exam.kit.house import House
 from exam.messages import delivery
 from exam.messages.facts import ConsentKind, DeliveryState, Occasion
 from exam.messages.models import Message
+from interfaces import sms_gateway
 from interfaces.sms_gateway import Setting, setting_of, signature
 from tests.conftest import actor_named
 from tests.fixtures import houses
@@ -261,6 +262,7 @@ def test_a_worker_killed_while_it_waits_for_the_answer_sends_no_second_sms(
     [
         ("", None, "no_gateway"), ("https://sms.example/v1/", KEY, ""), ("http://127.0.0.1:9010", KEY, ""),
         ("http://sms.example", KEY, "misset"), ("https://sms.example", "short", "misset"), ("https://sms.example", None, "misset"),
+        ("https://[::1", KEY, "misset"), ("https://sms.example:99999", KEY, "misset"), ("https://sms.example:port", KEY, "misset"),
         ("ftp://sms.example", KEY, "misset"), ("https://", KEY, "misset"), ("http://127.0.0.1.evil.example", KEY, "misset"),
     ],
 )  # fmt: skip
@@ -366,3 +368,16 @@ def test_a_receipt_of_an_unknown_message_is_404(house: House, client: TestClient
     assert answer.status_code == 404
     with house.unit(None, write=False) as db:
         assert db.scalars(select(Message.state)).all() == ["waiting"]
+
+
+def test_an_answer_that_comes_too_slowly_is_given_up_and_its_message_is_asked_about(
+    sqlite_house: House, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up(sqlite_house, sms_url="https://sms.example", sms_key=str(key))
+    answering = httpx.MockTransport(lambda request: httpx.Response(202, json={"id": "", "state": "accepted"}))
+    sqlite_house.cache["sms_gateway.client"] = httpx.Client(transport=answering)
+    monkeypatch.setattr(sms_gateway, "LONGEST_SECONDS", -1.0)
+    message_id = put_down(sqlite_house)
+    assert delivery.send_due(sqlite_house) == 1
+    row = row_of(sqlite_house, message_id)
+    assert (row.state, row.why) == (DeliveryState.UNKNOWN, "no_answer")

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from exam.kit.errors import Forbidden
 from exam.kit.house import Actor, House, system_actor
@@ -23,7 +24,7 @@ from registration import rechecks, telling
 from registration.facts import Opened
 from tests.conftest import Desk
 from tests.messages.cases import Sender, sending, set_up
-from tests.registration.cases import TODAY, TOMORROW, WEI, Acting, no_breaches, walk_in
+from tests.registration.cases import TODAY, TOMORROW, WEI, Acting, no_breaches, numbered, walk_in
 from tests.registration.test_rechecks import LIPIDS, SUGAR, booked, ordered
 
 Desks = Callable[[str], Desk]
@@ -81,7 +82,10 @@ def test_the_form_asks_once_and_shows_what_was_said(house: House, desk: Desks, a
     lin = desk("lin")
     new = lin.htmx("/registration/recognise", {"id_no": WEI.id_no, "exam_on": TOMORROW.isoformat()}).text
     assert 'name="takes_sms"' in new and "已同意接收短信" not in new
-    fields = {"key": "k1", "id_no": WEI.id_no, "name": WEI.name, "package": "P02", "exam_on": TOMORROW.isoformat(), "takes_sms": "on"}
+    fields = {
+        "key": "booking-with-a-tick-0001", "id_no": WEI.id_no, "name": WEI.name, "package": "P02", "exam_on": TOMORROW.isoformat(),
+        "takes_sms": "on",
+    }  # fmt: skip
     assert lin.htmx("/registration/walk-ins", fields).status_code < 400
     form = {"id_no": WEI.id_no, "exam_on": (TOMORROW + timedelta(days=1)).isoformat()}
     known = lin.htmx("/registration/recognise", form).text
@@ -100,7 +104,7 @@ def test_a_recheck_is_booked_with_a_tick_too(house: House, desk: Desks, acting: 
     lin = desk("lin")
     url = f"/registration/rechecks/{recheck_id}/book"
     assert 'name="takes_sms"' in lin.get(url).text
-    fields = {"key": "k2", "exam_on": TOMORROW.isoformat(), "groups": SUGAR, "takes_sms": "on"}
+    fields = {"key": "recheck-with-a-tick-0001", "exam_on": TOMORROW.isoformat(), "groups": SUGAR, "takes_sms": "on"}
     assert lin.htmx(url, fields).status_code < 400
     assert consent_of(house, visit_id) is ConsentKind.GIVEN
     assert "已同意接收短信" in lin.get(f"/registration/rechecks/{ordered(house, visit_id, ((LIPIDS,), 30))[0]}/book").text
@@ -142,6 +146,28 @@ def test_two_of_one_visit_are_one_sms(house: House, acting: Acting, sender: Send
     ordered(house, visit_id, ((SUGAR,), 5), ((LIPIDS,), 6))
     telling.remind_due(house)
     assert len(states_of(house, Occasion.RECHECK)) == 1
+
+
+def test_one_that_cannot_be_reminded_keeps_nobody_else_from_it(
+    house: House, acting: Acting, sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = reported(house, acting("lin")).visit_id
+    other = walk_in(house, acting("lin"), msgspec.structs.replace(numbered(2), takes_sms=True, phone="13900139000")).visit_id
+    issue(house, other)
+    for visit_id in (broken, other):
+        ordered(house, visit_id, ((SUGAR,), 5))
+    remind = telling._remind
+
+    def failing(db: Session, visit_id: UUID) -> None:
+        remind(db, visit_id)
+        if visit_id == broken:
+            raise RuntimeError
+
+    monkeypatch.setattr(telling, "_remind", failing)
+    for _ in range(2):
+        telling.remind_due(house)
+    with house.unit(None, write=False) as db:
+        assert db.scalars(select(Message.visit_id).where(Message.occasion == Occasion.RECHECK.value)).all() == [other]
 
 
 def test_nobody_is_reminded_before_the_report_or_of_what_is_booked_or_long_overdue(house: House, acting: Acting, sender: Sender) -> None:

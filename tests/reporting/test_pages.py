@@ -80,6 +80,16 @@ def test_the_preview_is_the_report_on_screen_and_the_supplement_needs_its_own_ri
     assert reception.get(f"/reports/{visit_no}/preview?kind=supplement").status_code == 404
 
 
+def test_the_preview_leads_from_a_conclusion_to_its_rules_for_who_may_read_them(
+    house: House, acting: Acting, stage: Stage, desk: Opening
+) -> None:
+    _, visit_no = visit_to(house, acting("lin"))
+    url, link = f"/reports/{visit_no}/preview", 'href="/knowledge/entries/D40"'
+    page = desk("zhao").get(url).text
+    assert link in page and "规则 D40 第 1 版</a>(未批准)" in page
+    assert link not in desk("lin").get(url).text
+
+
 def test_the_bare_preview_of_a_published_visit_is_the_version_that_counts(
     house: House, issued: tuple[UUID, str], acting: Acting, desk: Opening
 ) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from exam.kit.house import Actor, House, system_actor
 from exam.knowledge.facts import PAST_CASES
-from results import past_cases
+from exam.visits.spans import Span
+from results import past_cases, stored_cases
 from results import service as results
 from tests.chief_review.cases import MAN, OTHER, TODAY, examined
 from tests.results.cases import Statements, arrive
@@ -60,6 +61,18 @@ def test_a_span_takes_as_many_statements_for_three_visits_as_for_one(house: Hous
         counts.append(len(statements))
     assert counts[1] == counts[0]
     assert counts[2] <= counts[0] + 1  # one more for who has been here before
+
+
+def test_the_stored_cases_of_a_span_are_read_a_few_at_a_time_and_none_is_left_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [examined(house, person=person, on=TODAY - timedelta(days=days)) for person, days in ((MAN, 300), (OTHER, 200), (MAN, 0))]
+    monkeypatch.setattr(stored_cases, "SPAN", 2)
+    read: list[int] = []
+    whole = stored_cases.cases_of
+    monkeypatch.setattr(stored_cases, "cases_of", lambda db, site, rows: (read.append(len(rows)), whole(db, site, rows))[1])
+    with house.unit(system_actor("01"), write=False) as db:
+        found = {each.visit_id: each.case for each in results.cases_in_span(db, Span(None, None))}
+        assert found == {visit_id: results.case_of(db, visit_id) for visit_id in made}
+    assert read == [2, 1]
 
 
 def test_another_sites_visits_are_not_among_them(house: House) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 from sqlalchemy import Text, select
 
-from critical_values.facts import Dismissed
+from chief_review.push_facts import PUSH_FACT_NAMES
+from critical_values.facts import STEP_NAMES, Dismissed
 from exam.kit.audit import Audit
 from exam.kit.db import Model
 from exam.kit.house import House
+from exam.kit.module import load
+from exam.settings import CORE
+from exam.staff.audit_pages import ACTS
 from exam.staff.audit_rows import HEALTH, TABLE_NAMES
+from registration.recheck_facts import RECHECK_FACT_NAMES
 from tests.conftest import Desk, actor_named
 from tests.critical_values.cases import only, taken, with_rule
 from tests.results.cases import arrive, enter
@@ -48,3 +55,25 @@ def test_an_auditor_sees_that_there_is_an_alert_and_not_what_was_found(house: Ho
         page = auditor.get(f"/audit/acts/{act.writer}/{act.seq}").text
         assert "危急值" in page and "健康信息" in page and "与记录一致" in page
         assert "41.2" not in page and "超高热" not in page and "急诊科" not in page and "T-TEMP" not in page
+
+
+ROOT = Path(__file__).parents[2]
+BY_KIND = {
+    "critical_values.{board": ("critical_values.", tuple(STEP_NAMES)),
+    "chief_review.push_{kind": ("chief_review.push_", tuple(PUSH_FACT_NAMES)),
+    "registration.recheck_{kind": ("registration.recheck_", tuple(RECHECK_FACT_NAMES)),
+    "people.reveal_{field": ("people.reveal_", ("phone", "id_no", "address")),
+}
+"""Acts whose last part is the kind of a fact, by the beginning of the text that names them."""
+
+
+def test_every_act_has_a_name_in_the_auditors_words() -> None:
+    written = r'audit\.(?:note|read)\(\s*db,\s*f?"([a-z_]+\.[a-z_.{]+)'
+    acts = {found for room in CORE for path in (ROOT / room).rglob("*.py") for found in re.findall(written, path.read_text(encoding="utf-8"))}
+    assert len(acts) > 80
+    named = {*ACTS, *load(CORE).permissions}
+    spelled = {act for act in acts if "{" not in act}
+    patterns = {act.partition(".kind_of")[0] for act in acts - spelled}
+    assert patterns <= set(BY_KIND)
+    spelled |= {f"{start}{kind}" for start, kinds in BY_KIND.values() for kind in kinds}
+    assert sorted(spelled - named) == []

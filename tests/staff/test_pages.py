@@ -149,7 +149,7 @@ def test_accounts_come_in_pages_and_none_is_left_out(desk: Desks, house: House) 
         page = system.get(f"/staff?page={number}").text
         assert f"第 <b>{number}</b> / 3 页" in page
         logins += re.findall(r'href="/staff/accounts/[^"]+">([^<]+)</a>', page)
-    assert len(logins) == len(set(logins)) == 84
+    assert len(logins) == len(set(logins)) == 86
     assert system.get("/staff?page=99").text.count("第 <b>3</b> / 3 页") == 1
     assert system.get("/staff?page=-1").status_code == 200
 

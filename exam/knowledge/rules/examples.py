@@ -12,6 +12,7 @@ from exam.knowledge.language import Between, Chosen, Compare, Condition, Earlier
 from exam.knowledge.rules.conditions import condition_items, holds, leaves
 from exam.knowledge.rules.flags import judge
 from exam.knowledge.rules.gate.examples import checks_problems
+from exam.knowledge.rules.units import printed_unit
 
 
 def example_case(example: Example, items: Mapping[str, Item], on: date) -> Case:
@@ -71,5 +72,5 @@ def _other_units(condition: Condition, items: Mapping[str, Item]) -> list[str]:
         if isinstance(part, Compare | Between) and part.unit and part.item in items:
             item = items[part.item]
             if part.unit != item.unit:
-                found.append(f"{item.name}的单位是“{item.unit}”,条件中写的是“{part.unit}”")
+                found.append(f"{item.name}的单位是“{printed_unit(item.unit)}”,条件中写的是“{printed_unit(part.unit)}”,请改用项目目录的单位")
     return found

@@ -38,10 +38,12 @@ def finding_text(reading: Reading) -> str:
 
 
 def plain_line(reading: Reading, choice: str = "") -> str:
-    """The least that is said of a flagged value (decision 22): `项目 偏高(值 单位,参考 …)`, `项目:选项`."""
+    """The least that is said of a flagged value (decision 22): `项目 偏高(值 单位,参考 …)`, `项目:选项`;
+    what is there or not (`龋齿:有`) by its name alone, as a doctor writes it."""
     if reading.flag is Flag.UNKNOWN:
         return f"{reading.name} 未能判定({value_text(reading)},{reading.why or '无法判断'})"
     if reading.choices:
-        return f"{reading.name}:{choice or value_text(reading)}"
+        told = choice or value_text(reading)
+        return reading.name if told == "有" else f"{reading.name}:{told}"
     reference = f",参考 {reading.range_text}" if reading.range_text else ""
     return f"{reading.name} {FLAG_WORDS[reading.flag]}({value_text(reading)}{reference})"
