@@ -125,7 +125,7 @@ def _push(db: Session, desk: Desk, specialist: str, listed: Sequence[PushOption]
     }  # fmt: skip
     insert_rows(db, PushRow, [row])
     insert_rows(db, PushBoard, [board_row(row, PushStanding(), 0)])
-    audit.note(db, "chief_review.push", subject=f"visit:{visit.visit_no}", reason=specialist)
+    audit.note(db, "chief_review.push", subject=f"visit:{visit.visit_no}")
     announce(db, FindingsPushed(visit.id, visit.site, push_id))
     return push_id
 

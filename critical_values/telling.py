@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from critical_values import board, service
 from critical_values.facts import AlertState, CriticalAlert, CriticalAlertOverdue, CriticalAlertRaised, Notice
+from exam.kit.clock import local
 from exam.kit.errors import Refused
+from exam.kit.house import house_of
 from exam.kit.house import system_actor
 from exam.knowledge.facts import ALERT_CLASS_NAMES, AlertClass
 from exam.messages import notices
@@ -59,7 +61,10 @@ def send(db: Session, alert_id: UUID, seen: int) -> CriticalAlert:
     if queued.state is DeliveryState.HELD:
         reason = REASONS.get(queued.why, queued.why)
         raise Refused("critical_values.not_sent", f"短信不能发送:{reason}", "请改用电话或当面通知,并登记结果")
-    step = Notice("sms", "person", card.person_name, "sent", message_id=queued.message_id)
+    due_at = messages.get_row(db, queued.message_id).due_at
+    is_later = due_at is not None and due_at > house_of(db).clock.now()
+    note = f"免打扰时段,{local(due_at):%H:%M} 后发出" if due_at is not None and is_later else ""
+    step = Notice("sms", "person", card.person_name, "sent", note=note, message_id=queued.message_id)
     return service.take(db, alert_id, seen, step)
 
 
