@@ -10,8 +10,7 @@ from critical_values import board, service
 from critical_values.facts import AlertState, CriticalAlert, CriticalAlertOverdue, CriticalAlertRaised, Notice
 from exam.kit.clock import local
 from exam.kit.errors import Refused
-from exam.kit.house import house_of
-from exam.kit.house import system_actor
+from exam.kit.house import house_of, system_actor
 from exam.knowledge.facts import ALERT_CLASS_NAMES, AlertClass
 from exam.messages import notices
 from exam.messages import service as messages

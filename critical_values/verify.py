@@ -23,6 +23,7 @@ from exam.knowledge import service as rule_store
 from exam.knowledge.rules import CompiledRules
 from exam.visits.spans import spans, visit_spans
 from results import service as results
+from results.service import StoredCase
 
 _COMPARED = (
     "visit_id", "site", "alert_class", "state", "next_step", "due_at", "ring_at", "level", "duty_id", "duty", "attempts", "notified_at",
@@ -80,8 +81,24 @@ def every_finding_has_one(db: Session) -> Iterator[str]:
             book = _book_at(db, books, bisect_right(moments, each.stored_at), each.stored_at)
             judged = msgspec.structs.replace(each.case, on=day_of(each.stored_at))
             for found in knowledge.alerts_of(judged, book):
-                if found.rule not in have.get(each.visit_id, ()):
+                if found.rule not in have.get(each.visit_id, ()) and _was_known(db, books, moments, each, found.rule):
                     yield f"visit {each.visit_id}: rule {found.rule} finds what nobody was alerted of"
+
+
+def _was_known(
+    db: Session, books: dict[tuple[int, object], CompiledRules], moments: list[datetime], each: StoredCase, rule: str
+) -> bool:
+    """Whether the rule held when one of the values that it asks for was stored: a saving judges what asks for the saved."""
+    last = _book_at(db, books, bisect_right(moments, each.stored_at), each.stored_at)
+    found = next(one for one, _ in last.alerts if one.code == rule)
+    wanted = {each.case.readings[item].department for item in knowledge.condition_items(found.condition) if item in each.case.readings}
+    for department in wanted & each.stored_of.keys():
+        moment = each.stored_of[department]
+        judged = msgspec.structs.replace(each.case, on=day_of(moment))
+        book = _book_at(db, books, bisect_right(moments, moment), moment)
+        if any(alert.rule == rule for alert in knowledge.alerts_of(judged, book)):
+            return True
+    return False
 
 
 def _book_at(db: Session, books: dict[tuple[int, object], CompiledRules], known: int, moment: datetime) -> CompiledRules:

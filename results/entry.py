@@ -191,7 +191,10 @@ def _store(
     audit.note(db, "results.enter", subject=f"visit:{desk.found.visit.visit_no}", reason=reason)
     order = {code: place for place, code in enumerate(desk.sheet.items)}
     items = tuple(sorted(changed, key=lambda code: order.get(code, len(order))))
-    db.info[queries.STORED] = Case(desk.found.subject(rules.history_of(readings)), desk.found.visit.exam_on, readings, is_partial=True)
+    db.info[queries.STORED] = Case(
+        desk.found.subject(rules.history_of(readings)), desk.found.visit.exam_on, readings, is_partial=True,
+        complete=queries.own_items(db, desk.found, record.department),
+    )  # fmt: skip
     announce(db, ResultStored(record.visit_id, record.site, record.department, record.version, items))
     return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from exam.catalog import service as catalog
 from exam.catalog.facts import Catalogue, Item
 from exam.kit.errors import NotFound
-from exam.kit.house import Actor, actor_of
+from exam.kit.house import Actor, actor_of, house_of
 from exam.kit.prepared import PreparedStatement
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Case, Flag, Reading, Subject
@@ -266,6 +266,18 @@ def examined(db: Session, visit_id: UUID) -> Examined:
 def case_of(db: Session, visit_id: UUID) -> Case:
     """Everything the medical rules judge, the latest earlier readings included; four statements."""
     return examined(db, visit_id).case
+
+
+def own_items(db: Session, found: VisitResults, department: str) -> frozenset[str]:
+    """The items that no other department can enter; each process keeps them by catalogue."""
+    kept: dict[tuple[int, date | None, str], frozenset[str]] = house_of(db).cache.setdefault("own_items", {})
+    key = (found.visit.catalog_revision, found.visit.catalog_on, department)
+    if key not in kept:
+        if len(kept) > 200:
+            kept.clear()
+        others = {code for group in found.catalogue.groups.values() if group.department != department for code in group.items}
+        kept[key] = frozenset(code for code, item in found.catalogue.items.items() if item.department == department) - others
+    return kept[key]
 
 
 def stored_case(db: Session) -> Case:

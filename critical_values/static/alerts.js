@@ -125,7 +125,9 @@
   let offlineTimer = 0;
 
   function showLine(isUp) {
+    if (!isUp && offlineTimer) return;  // every failed attempt says so: the first one counts
     clearTimeout(offlineTimer);
+    offlineTimer = 0;
     const show = () => {
       all("[data-alerts-offline]").forEach((note) => { note.hidden = isUp; });
       all("[data-alerts-bell]").forEach((bell) => bell.classList.toggle("is-offline", !isUp));

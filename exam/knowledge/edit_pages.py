@@ -101,9 +101,9 @@ def _verdict(db: web.Db, draft: Draft, newest: service.RuleVersion | None) -> Li
     try:
         rule = rule_reading.read(draft, items, _present(newest))
     except BadInput as refused:
-        return Live("", (), tuple(text for _, text in refused.problems[:8]))
+        return Live("", (), tuple(dict.fromkeys(text for _, text in refused.problems))[:8])
     tried = tuple(soundness.verdicts(rule, items, today_of(db)))
-    problems = tuple(text for _, text in proposals.problems_of(db, rule)[:8])
+    problems = tuple(dict.fromkeys(text for _, text in proposals.problems_of(db, rule)))[:8]
     return Live(words.condition_words(rule.condition, items) if not soundness.condition_problems(rule.condition) else "", tried, problems)
 
 

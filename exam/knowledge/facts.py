@@ -107,7 +107,7 @@ class Case(msgspec.Struct, frozen=True):
     """Everything the rules judge: the subject, today's readings by item code, and the latest earlier ones.
 
     A case `is_partial` when only a part of the visit was read: what is not in it is then unknown, not absent, so that a
-    condition which is false of a part is false of the whole.
+    condition which is false of a part is false of the whole. `complete` are the items of which nothing else can come.
     """
 
     subject: Subject
@@ -115,6 +115,7 @@ class Case(msgspec.Struct, frozen=True):
     readings: dict[str, Reading]
     earlier: dict[str, Reading] = {}
     is_partial: bool = False
+    complete: frozenset[str] = frozenset()
 
 
 class Because(msgspec.Struct, frozen=True):

@@ -6,16 +6,15 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exam.catalog.facts import ValueType
 from exam.knowledge import language as say
-from exam.knowledge.book import Alert, Rule, RuleBook
-from exam.knowledge.facts import AlertClass, Case, Flag, Reading, Severity, Subject
-from exam.knowledge.rules import CompiledRules, flags, holds, judge, may_alert, suggest
+from exam.knowledge.book import Rule, RuleBook
+from exam.knowledge.facts import Case, Flag, Reading, Severity, Subject
+from exam.knowledge.rules import CompiledRules, flags, holds, judge, suggest
 from tests.knowledge.cases import MAN, ON, case_of
 from tools import rule_oracle
 from tools.rule_oracle import draws, trials
@@ -216,13 +215,3 @@ def test_an_unreadable_sign_keeps_its_own_line_beside_an_ultrasound_finding() ->
     case = case_of({"SUR_THY": "质硬,固定", "US_THY": ("甲状腺结节",)})
     nodule = Rule("N", 1, say.Chosen("US_THY", ("甲状腺结节",)), "甲状腺结节", "异常", Severity.IMPORTANT)
     assert len(suggest(case, CompiledRules(RuleBook((nodule,))))) == 2
-
-
-def test_an_alert_behind_a_weightier_one_is_looked_for_when_that_one_goes() -> None:
-    def alarm(code: str, item: str, limit: int, alert_class: AlertClass) -> Rule:
-        over = say.Compare(item, ">=", Decimal(limit))
-        return Rule(code, 1, over, code, "疾病", Severity.CRITICAL, hierarchy="BP", alert=Alert(alert_class))
-
-    rules = CompiledRules(RuleBook((alarm("A", "SBP", 220, AlertClass.A), alarm("B", "DBP", 110, AlertClass.B))))
-    corrected = case_of({"SBP": "130", "DBP": "115"})
-    assert may_alert(msgspec.structs.replace(corrected, is_partial=True), rules, {"SBP"})

@@ -17,7 +17,7 @@ def alerts_of(case: Case, rules: CompiledRules) -> tuple[FiredAlert, ...]:
     """The alerts of a case, the most urgent first; of the rules of one hierarchy only the weightiest speaks."""
     found: dict[str, FiredAlert] = {}
     weight: dict[str, tuple[int, int]] = {}
-    for rule, test, _ in rules.alerts:
+    for rule, test in rules.alerts:
         if not is_in_force(rule, case.on) or not test(case):
             continue
         fired = _fired(rule, case)
@@ -31,14 +31,11 @@ def alerts_of(case: Case, rules: CompiledRules) -> tuple[FiredAlert, ...]:
 
 
 def may_alert(part: Case, rules: CompiledRules, changed: Collection[str]) -> bool:
-    """Whether an alert may have come of changed items, as far as a part of the case tells; False is certain."""
-    touched = {rule.hierarchy for rule, _, items in rules.alerts if rule.hierarchy and not items.isdisjoint(changed)}
-    # A lower rule of a hierarchy speaks up when a higher one falls silent, though its own values did not change.
-    return any(
-        test(part) is not False
-        for rule, test, items in rules.alerts
-        if rule.hierarchy in touched or not items.isdisjoint(changed)
-    )
+    """Whether a visit without any alert may have one now that these items changed, as far as a part of it tells.
+
+    False is certain: only what asks for a changed item can have become true by the change.
+    """
+    return any(could(part) is not False for items, could in rules.ways if not items.isdisjoint(changed))
 
 
 def _fired(rule: Rule, case: Case) -> FiredAlert | None:

@@ -12,7 +12,7 @@ from datetime import date
 
 from exam.knowledge.book import Merge, Rule, RuleBook
 from exam.knowledge.facts import Because, Case, Category, Flag, Reading, Severity, Suggestion
-from exam.knowledge.rules.conditions import Test, compiled, condition_items, evidence
+from exam.knowledge.rules.conditions import Test, compiled, condition_items, could_hold, evidence, ways_of
 from exam.knowledge.rules.wording import OUTSTANDING, finding_text, plain_line
 
 PLAIN_RULE = "plain"
@@ -90,13 +90,16 @@ class _Line:
 class CompiledRules:
     """A rule book ready to be asked; build it once per book and keep it."""
 
-    __slots__ = ("alerts", "book", "merges", "rules")
+    __slots__ = ("alerts", "book", "merges", "rules", "ways")
 
     def __init__(self, book: RuleBook) -> None:
         self.book = book
         self.merges = book.merges
         self.rules: tuple[tuple[Rule, Test], ...] = tuple((rule, compiled(rule.condition)) for rule in book.rules)
-        self.alerts = tuple((rule, test, frozenset(condition_items(rule.condition))) for rule, test in self.rules if rule.alert)
+        self.alerts = tuple((rule, test) for rule, test in self.rules if rule.alert)
+        self.ways = tuple(
+            (frozenset(condition_items(way)), could_hold(way)) for rule, _ in self.alerts for way in ways_of(rule.condition)
+        )
 
     def fired(self, case: Case) -> list[Rule]:
         """The rules in force on the day of the case whose condition is true, before any merging."""

@@ -118,6 +118,35 @@ def compiled(condition: Condition) -> Test:
             return _not_test(compiled(inner))
 
 
+def ways_of(condition: Condition) -> tuple[Condition, ...]:
+    """The conditions of which one must be true for the whole to be."""
+    return condition.of if isinstance(condition, AnyOf) else (condition,)
+
+
+def could_hold(condition: Condition) -> Test:
+    """As `compiled`, for a part of a case that says of which items it is complete: of these, what is not there makes nothing
+    true. False is certain: whatever the rest of the case holds, the condition is not true of it."""
+    match condition:
+        case AllOf(of=of):
+            return _all_test(tuple(could_hold(part) for part in of))
+        case AnyOf(of=of):
+            return _any_test(tuple(could_hold(part) for part in of))
+        case AtLeast(n=n, of=of):
+            return _at_least_test(n, tuple(could_hold(part) for part in of))
+        case Not(condition=inner):
+            return _not_test(could_hold(inner))
+        case Missing(item=item):
+            return lambda case: True if item in case.complete and item not in case.readings else _not(_is_there(case.readings, item, case))
+        case Age() | Sex() | History() | HasEarlier() | EarlierChosen() | Earlier():
+            return compiled(condition)
+        case _:
+            return _unless_absent(condition.item, compiled(condition))
+
+
+def _unless_absent(item: str, test: Test) -> Test:
+    return lambda case: False if item in case.complete and item not in case.readings else test(case)
+
+
 def evidence(condition: Condition, case: Case) -> dict[tuple[str, str], bool]:
     """The values that made a true condition true, as (item, choice or nothing), in order of appearance.
 
