@@ -63,7 +63,7 @@ def release_blocks(db: Session, visit_id: UUID) -> tuple[Block, ...]:
         classes = [("隐私项目" if each.is_private else each.name, ALERT_CLASS_NAMES[each.alert_class]) for each in untold[:6]]
         names = "、".join(name if of_class in name else f"{name}({of_class})" for name, of_class in classes)
         more = f"等 {len(untold)} 项" if len(untold) > 6 else ""
-        text = f"以下危急值或重要异常尚无通知记录:{names}{more}"
+        text = f"危急值或重要异常尚无通知记录:{names}{more}"
         found.insert(0, Block("chief_review.alert_untold", text, "请在危急值看板复核并通知受检者(未联系上也须登记)"))
     return tuple(found)
 

@@ -148,7 +148,10 @@ def tell_by_sms(db: Session, push_id: UUID) -> Push:
     sent (consent, phone, gateway) shows in the list of messages."""
     known = _found(db, push_id)
     card = visits.card(db, known.visit_id)
-    about = messages.About(visit_id=card.id, visit_no=card.visit_no, exam_on=card.exam_on, department=known.specialist)
+    about = messages.About(
+        visit_id=card.id, visit_no=card.visit_no, exam_on=card.exam_on, department=known.specialist,
+        may_name_department=not known.is_private,
+    )  # fmt: skip
     queued = messages.queue(db, Occasion.ABNORMAL, card.person_id, about)
     held = REASONS.get(queued.why, queued.why) if queued.state is DeliveryState.HELD else ""
     return _add(db, push_id, MESSAGE, channel="sms", message_id=queued.message_id, reason=held)

@@ -118,7 +118,8 @@ class Journey:
 
     def _body(self) -> dict[str, Any]:
         person = self.person
-        return {"name": person.name, "id_no": person.id_no, "phone": person.phone, "package": person.package}
+        body: dict[str, Any] = {"name": person.name, "id_no": person.id_no, "phone": person.phone, "package": person.package}
+        return body | {"takes_sms": self.number % 10 < 7}  # some agree to SMS, some do not
 
     def book(self) -> None:
         """The desk books a place by telephone: today for the board."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from litestar import Request, Response
@@ -11,7 +10,6 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body, FromPath, FromQuery
 from sqlalchemy.orm import Session
 
-from chief_review import service as reviews
 from chief_review.facts import PanelLink, Review, ReviewPanel
 from exam.kit import audit, web
 from exam.kit.clock import day_of, local
@@ -159,6 +157,7 @@ def preview(
         # While results are corrected the version that stands is no answer: what comes after it is being made.
         number = next((each.number for each in versions if each.is_standing and each.is_current), 0)
     warnings: tuple[str, ...] = ()
+    rules: dict[str, list[tuple[str, int, bool]]] = {}
     stored = next((each for each in versions if each.number == number), None)
     if number:
         document = service.stored_document(db, visit_id, number, wanted)
@@ -169,22 +168,22 @@ def preview(
         if chosen is None:
             raise NotFound("没有隐私补充报告", "本次体检没有隐私项目")
         document, warnings, has_supplement = chosen, found.warnings, found.supplement is not None
+        rules = _rules_behind(db, found)
     return web.page(
         db, "reporting/preview.html", document=document, number=number, warnings=warnings, visit_no=visit_no, stored=stored,
         states=REPORT_STATE_NAMES, is_supplement=wanted == ReportKind.SUPPLEMENT, has_supplement=has_supplement,
         is_waiting=service.is_waiting(db, visit_id), pictures=sealing.picture_addresses(db, document),
-        rules={} if number else _rules_behind(db, visit_id),
+        rules=rules,
     )  # fmt: skip
 
 
-def _rules_behind(db: Session, visit_id: UUID) -> dict[str, list[tuple[str, int, bool]]]:
+def _rules_behind(db: Session, preview: service.Preview) -> dict[str, list[tuple[str, int, bool]]]:
     """The rules that made each conclusion of a preview, by its text as it is written there: code, version, whether approved.
     For who may read the rules."""
     if not actor_of(db).may("knowledge.read"):
         return {}
-    found = reviews.review(db, visit_id)
-    made = {line.text: [(each.rule, each.version) for each in line.because if each.rule != "plain"] for line in found.lines}
-    wanting = proposals.unapproved(db, [each for rules in made.values() for each in rules], visits.card(db, visit_id).exam_on)
+    made = {line.text: [(each.rule, each.version) for each in line.because if each.rule != "plain"] for line in preview.lines}
+    wanting = proposals.unapproved(db, [each for rules in made.values() for each in rules], preview.on)
     told = {text: [(code, version, (code, version) not in wanting) for code, version in rules] for text, rules in made.items() if rules}
     return told | {contents.punctuated(text): rules for text, rules in told.items()}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from chief_review import service as reviews
+from chief_review.facts import ConclusionLine
 from exam.kit import audit
 from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused, Stale
@@ -45,11 +46,14 @@ from results.facts import ResultStored
 
 
 class Preview(msgspec.Struct, frozen=True):
-    """A report that is not issued yet, as data, with what its reader should know before issuing."""
+    """A report that is not issued yet, as data, with what its reader should know before issuing. `lines` are the conclusions it was
+    made of, `on` the day of the visit."""
 
     document: Document
     supplement: Document | None
     warnings: tuple[str, ...]
+    lines: tuple[ConclusionLine, ...]
+    on: date
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -114,7 +118,8 @@ def current(db: Session, visit_id: UUID) -> ReportVersion | None:
 
 def document_for(db: Session, visit_id: UUID) -> Preview:
     """The report as it would be issued now; any time, in a read unit, and nothing is stored (CHF-7)."""
-    found = contents.contents(_sources(db, visit_id))
+    sources = _sources(db, visit_id)
+    found = contents.contents(sources)
     warnings = []
     if found.private_count:
         warnings.append(f"有 {found.private_count} 项隐私内容只印在密封的补充报告中,不出现在本报告中。")
@@ -123,7 +128,8 @@ def document_for(db: Session, visit_id: UUID) -> Preview:
     warnings += [f"结论“{text}”涉及本类体检不得检查的项目,发布前须由主检删除。" for text in found.withheld_conclusions]
     if not found.report.signatures:
         warnings.append("主检、终审尚未签名。")
-    return Preview(compose(found.report), compose_supplement(found.report), tuple(warnings))
+    lines = sources.review.lines if sources.review else ()
+    return Preview(compose(found.report), compose_supplement(found.report), tuple(warnings), lines, sources.card.exam_on)
 
 
 def stored_document(db: Session, visit_id: UUID, number: int, kind: ReportKind = ReportKind.MAIN) -> Document:

@@ -229,7 +229,7 @@ def test_departments_of_specialists_can_be_granted(house: House, desk: Desks) ->
     page = desk("security").get(f"/staff/rights?person={staff_id}")
     assert f'value="{ENDOCRINE}"' in page.text
     with house.unit(system_actor("01"), write=False) as db:
-        assert db.scalars(select(Grant).where(Grant.role == "specialist")).all() == []
+        assert db.scalars(select(Grant).where(Grant.role == "specialist", Grant.staff_id == staff_id)).all() == []
 
 
 # --- screens ---------------------------------------------------------------------------------------------------------

@@ -152,7 +152,7 @@ def test_what_was_missed_while_the_line_was_down_is_there_when_it_is_up_again(li
     is_listening(board)
     board.context.set_offline(True)
     live.stopping.set()  # every stream ends, as when a server goes down
-    expect(board.locator("[data-alerts-offline]")).to_be_visible(timeout=8000)
+    expect(board.locator("[data-alerts-offline]")).to_be_visible(timeout=3500)
     live.stopping.clear()
     enter(live, actor_named(live, "wu"), visit_id, TEMP="41.2")
     board.context.set_offline(False)
