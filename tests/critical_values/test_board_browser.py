@@ -100,7 +100,7 @@ class Program:
 
 def is_listening(page: Page) -> None:
     """The bell has heard the first event: the line is up."""
-    expect(page.locator("[data-alerts-bell]")).to_have_attribute("title", re.compile("."), timeout=15_000)
+    expect(page.locator("[data-alerts-bell]")).to_have_attribute("title", re.compile("."), timeout=8000)
 
 
 def test_a_stored_critical_value_is_on_the_board_in_under_a_second(live: House, base: str, window: Open) -> None:
@@ -113,7 +113,7 @@ def test_a_stored_critical_value_is_on_the_board_in_under_a_second(live: House, 
     program.store(visit_no, 0, TEMP="41.2")
     committed = time.monotonic()  # a moment after the commit, when its answer had arrived
     card = board.locator(".alert-card", has_text="韦小明")
-    card.wait_for(state="visible", timeout=15_000)  # a busy machine; the time is printed, not judged
+    card.wait_for(state="visible", timeout=1000)
     took = time.monotonic() - committed
     print(f"\nresult committed -> task on the board: {took * 1000:.0f} ms")
     expect(card).to_contain_text("超高热")
@@ -122,7 +122,7 @@ def test_a_stored_critical_value_is_on_the_board_in_under_a_second(live: House, 
     clock = card.locator("time")
     expect(clock).to_have_text(re.compile("剩 1[45] 分"))
     clock.evaluate("clock => { clock.dataset.due = String(Date.now() / 1000 + 1.5); }")
-    expect(clock).to_have_text(re.compile(r"超时 \d+ (秒|分)"), timeout=15_000)  # it counts by itself, over its end
+    expect(clock).to_have_text(re.compile("超时 [1-9] 秒"), timeout=6000)  # it counts by itself, over its end
     expect(card).to_have_class(re.compile("is-late"))
 
 
@@ -135,7 +135,7 @@ def test_the_other_departments_screen_shows_it_while_somebody_types_there(live: 
     field.fill("5.0")
     Program(live, base).store(visit_no, 0, TEMP="41.2")
     strip = eye.locator("#alert-strip")
-    expect(strip).to_contain_text("超高热", timeout=15_000)
+    expect(strip).to_contain_text("超高热", timeout=2000)
     expect(strip).to_contain_text("待复核")
     expect(field).to_have_value("5.0")
     expect(eye.locator("[data-alerts-bell]")).to_have_class(re.compile("has-open"))
@@ -152,7 +152,7 @@ def test_what_was_missed_while_the_line_was_down_is_there_when_it_is_up_again(li
     is_listening(board)
     board.context.set_offline(True)
     live.stopping.set()  # every stream ends, as when a server goes down
-    expect(board.locator("[data-alerts-offline]")).to_be_visible(timeout=15_000)
+    expect(board.locator("[data-alerts-offline]")).to_be_visible(timeout=3500)
     live.stopping.clear()
     enter(live, actor_named(live, "wu"), visit_id, TEMP="41.2")
     board.context.set_offline(False)
@@ -178,13 +178,13 @@ def test_many_tabs_of_one_browser_hold_one_stream_and_all_hear(live: House, base
         is_listening(tab)
     Program(live, base).store(visit_no_of(live, visit_id), 0, TEMP="41.2")
     for tab in tabs:
-        expect(tab.locator(".alert-card", has_text="韦小明")).to_be_visible(timeout=15_000)
+        expect(tab.locator(".alert-card", has_text="韦小明")).to_be_visible(timeout=5000)
     assert opened == ["01"]
     tabs[0].close()  # the one that listened: another one goes on
     second = arrive(live, actor_named(live, "lin"), person=OTHER)
     Program(live, base).store(visit_no_of(live, second), 0, TEMP="41.5")
     for tab in tabs[1:]:
-        expect(tab.locator(".alert-card", has_text=OTHER.name)).to_be_visible(timeout=15_000)
+        expect(tab.locator(".alert-card", has_text=OTHER.name)).to_be_visible(timeout=8000)
 
 
 def test_the_loop_is_led_by_keyboard_alone_and_a_refusal_keeps_what_was_typed(live: House, base: str, window: Open) -> None:
@@ -234,7 +234,7 @@ def test_somebody_elses_step_is_told_on_the_open_page_and_no_text_is_lost(live: 
     other = window("wu", f"/alerts/{alert.id}")
     other.keyboard.press("2")
     other.keyboard.press("F2")
-    expect(page.locator("#alert-news")).to_contain_text("吴建国", timeout=15_000)
+    expect(page.locator("#alert-news")).to_contain_text("吴建国", timeout=3000)
     expect(page.locator("#note")).to_have_value("正在打电话")
 
 
@@ -249,10 +249,10 @@ def test_a_new_one_rings_once_the_sound_is_on_and_flashes_in_the_title(live: Hou
     expect(board.get_by_role("button", name="声音")).to_have_attribute("aria-pressed", "true")
     board.locator("h1").click()  # the browser demands a gesture on the new page
     Program(live, base).store(visit_no_of(live, visit_id), 0, TEMP="41.2")
-    expect(board.locator("html")).to_have_attribute("data-alerts-rung", "1", timeout=15_000)
-    expect(board).to_have_title(re.compile(r"^\(1\) 危急值$"), timeout=15_000)
+    expect(board.locator("html")).to_have_attribute("data-alerts-rung", "1", timeout=3000)
+    expect(board).to_have_title(re.compile(r"^\(1\) 危急值$"), timeout=3000)
     board.keyboard.press("Shift")
-    expect(board).to_have_title(re.compile("^危急值 ·"), timeout=15_000)
+    expect(board).to_have_title(re.compile("^危急值 ·"), timeout=3000)
 
 
 def test_the_wall_fits_the_monitor_and_follows(live: House, base: str, window: Open) -> None:
@@ -262,7 +262,7 @@ def test_the_wall_fits_the_monitor_and_follows(live: House, base: str, window: O
     visit_id = arrive(live, actor_named(live, "lin"), person=MAN)
     Program(live, base).store(visit_no_of(live, visit_id), 0, TEMP="41.2")
     row = wall.locator(".wall-table tr", has_text="韦*明")
-    expect(row).to_be_visible(timeout=15_000)
+    expect(row).to_be_visible(timeout=5000)
     size = row.locator("th").evaluate("cell => parseFloat(getComputedStyle(cell).fontSize)")
     assert size >= 40  # a letter of 11 mm on a usual monitor: read from three metres
     assert wall.evaluate("document.documentElement.scrollHeight") <= 1080

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date
 
 import pytest
@@ -45,6 +46,12 @@ def test_about_seven_in_a_hundred_carry_an_important_finding_and_a_tenth_of_them
     # Not one finding makes the seven percent: they are spread over the rules as in life.
     assert len(alerts.by_rule) > 30
     assert max(alerts.by_rule.values()) < 0.3 * alerts.carriers
+
+
+def test_people_are_made_quickly() -> None:
+    began = time.process_time()
+    assert sum(1 for _ in visitors("quick", 1000)) == 1000
+    assert time.process_time() - began < 1.5
 
 
 def test_who_comes_again_is_the_same_person() -> None:
