@@ -139,7 +139,7 @@ def lines_rest_on_findings(db: Session) -> Iterator[str]:
             ]  # fmt: skip
         now = results.present_findings(db, span, {item for each in told.values() for _, item, _ in each})
         for visit_id, reasons in told.items():
-            for text, item, said in reasons:
+            for text, item, said in dict.fromkeys(reasons):  # a rule that took another over may cite the same value twice
                 name, finding = now.get(visit_id, {}).get(item, ("", ""))
                 # The reasons of a merged rule are sentences; each of its parts has its findings beside them.
                 if said != finding and said.startswith((f"{name} ", f"{name}:") if name else ""):

@@ -9,7 +9,6 @@ from sqlalchemy.orm import Session
 from chief_review import service as reviews
 from exam.kit.house import house_of
 from exam.people import service as people
-from exam.visits import orders
 from exam.visits import service as visits
 from registration import recheck_lists
 from reporting.contents import Sources, shown_value
@@ -18,15 +17,16 @@ from results import service as results
 
 def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
     """Everything of one visit as it stands now, with the latest earlier value of each item beside today's (CHF-5)."""
-    latest = {item: found[0] for item, found in results.earlier_values(db, visit_id).items() if found}
+    examined = results.examined(db, visit_id)
+    latest = {item: found[0] for item, found in examined.earlier.items() if found}
     card = visits.card(db, visit_id)
     return Sources(
         centre_name=house_of(db).settings.centre_name,
         card=card,
         masked_id_number=people.person(db, card.person_id).id_masked,
         catalogue=visits.catalogue_of(db, card),
-        departments=tuple(results.department_results(db, visit_id)),
-        lines=tuple(orders.lines(db, visit_id)),
+        departments=examined.departments,
+        lines=examined.lines,
         review=reviews.review(db, visit_id),
         earlier={item: shown_value(value.reading)[0] for item, value in latest.items()},
         earlier_on=max((value.exam_on for value in latest.values()), default=""),

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from chief_review import service as reviews
 from chief_review.facts import ConclusionLine, Review, ReviewState, Signature
 from exam.kit.house import Actor, House
-from exam.knowledge.facts import Because, Flag, Reading, Severity
+from exam.knowledge.facts import Because, Case, Flag, Reading, Severity, Subject
 from exam.people import service as people
 from exam.people.facts import NewPerson
 from exam.staff.models import Staff
@@ -27,6 +27,7 @@ from reporting.facts import RecordVersion
 from reporting.models import Version
 from results import service as results
 from results.facts import DepartmentResult, RecordState
+from results.queries import Examined
 
 TODAY = date(2026, 11, 21)
 SIGNED_AT = datetime(2026, 11, 20, 23, 30, tzinfo=UTC)
@@ -79,6 +80,10 @@ class Stage:
         visits.card(db, visit_id)
         return self.departments
 
+    def examined(self, db: Any, visit_id: UUID) -> Examined:
+        case = Case(Subject("M", 41), TODAY, {})
+        return Examined(case, self.department_results(db, visit_id), orders.lines(db, visit_id), {})
+
     def review(self, db: Any, visit_id: UUID) -> Review:
         """Stands in for the chief review."""
         signatures = tuple(
@@ -103,7 +108,7 @@ def stage_of(house: House, monkeypatch: pytest.MonkeyPatch) -> Stage:
     with house.unit(None, write=False) as db:
         stage.doctors = {row.login: row for row in db.execute(select(Staff.login, Staff.id, Staff.name, Staff.title))}
     monkeypatch.setattr(results, "department_results", stage.department_results)
-    monkeypatch.setattr(results, "earlier_values", lambda db, visit_id: {})
+    monkeypatch.setattr(results, "examined", stage.examined)
     monkeypatch.setattr(reviews, "review", stage.review)
     monkeypatch.setattr(queries, "present_manifests", lambda db, span: stage.of_issued(db, stage.manifest))
     monkeypatch.setattr(queries, "review_versions", lambda db, span: stage.of_issued(db, stage.version))
