@@ -33,7 +33,7 @@ from exam.knowledge.facts import Case, Suggestion
 from exam.knowledge.gate import GateFinding
 from exam.knowledge.rules import RecheckProposal
 from exam.visits import service as visits
-from exam.visits.facts import OrderLine
+from exam.visits.facts import OrderLine, VisitCard
 from exam.visits.models import Visit
 from results import service as results
 from results.facts import DepartmentResult, EarlierValue
@@ -54,6 +54,7 @@ class Desk:
     signatures: list[ReviewSignature]
     pictures: dict[UUID, UUID]
     """The picture of the hand-written signature by the signature that was given with it."""
+    card: VisitCard
     departments: tuple[DepartmentResult, ...]
     lines: tuple[OrderLine, ...]
     earlier: dict[str, tuple[EarlierValue, ...]]
@@ -123,7 +124,8 @@ def sit_down(db: Session, visit_id: UUID, *, lock: bool = False) -> Desk:
     return Desk(
         db=db, visit=visit, row=row, stored=stored, body=body_of(stored) if stored else Body(), signatures=[each for each, _ in signed],
         pictures={each.id: picture_id for each, picture_id in signed if picture_id is not None},
-        departments=examined.departments, lines=examined.lines, earlier=examined.earlier, case=case, suggested=knowledge.suggest(case, book),
+        card=examined.card, departments=examined.departments, lines=examined.lines, earlier=examined.earlier,
+        case=case, suggested=knowledge.suggest(case, book),
         is_nothing_allowed=knowledge.is_nothing_abnormal_allowed(case, book), book=book.book,
     )  # fmt: skip
 
@@ -176,7 +178,7 @@ def screen(db: Session, visit_id: UUID) -> ReviewScreen:
     found = desk.findings if is_open else ()
     abnormal = [each for part in desk.departments for each in part.readings if each.flag in knowledge.OUTSTANDING]
     return ReviewScreen(
-        card=visits.card(db, visit_id), review=to_review(desk), results=desk.departments, abnormal=tuple(abnormal),
+        card=desk.card, review=to_review(desk), results=desk.departments, abnormal=tuple(abnormal),
         earlier=desk.earlier, suggestions=desk.suggested,
         uncovered=rules.uncovered_readings(desk.body.lines, desk.case) if desk.row else (),
         removed=tuple(by_key[key] for key in desk.body.removed if key in by_key),

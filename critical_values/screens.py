@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -299,8 +299,3 @@ def ended_count(db: Session) -> int:
     """How many alerts of the site have come to their end."""
     ended = select(func.count()).where(AlertBoard.site == actor_of(db).site, AlertBoard.next_step == "")
     return db.scalar(ended) or 0
-
-
-def state_options(chosen: Mapping[AlertState, str] = ALERT_STATE_NAMES) -> list[tuple[str, str]]:
-    """States for a list to choose from."""
-    return [(state.value, name) for state, name in chosen.items()]

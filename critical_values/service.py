@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, exists, func, select, text, update
+from sqlalchemy import bindparam, exists, select, text, update
 from sqlalchemy.orm import Session
 
 from critical_values import board, rules
@@ -298,9 +298,3 @@ def untold(db: Session, visit_id: UUID) -> tuple[CriticalAlert, ...]:
         alert for alert in alerts_of_visit(db, visit_id)
         if rules.blocks_release(alert.state, alert.attempts, board.policy_in_force(db, alert.alert_class))
     )  # fmt: skip
-
-
-def count_open(db: Session) -> int:
-    """How many alerts of the actor's site are waited for."""
-    waiting = select(func.count()).where(AlertBoard.site == actor_of(db).site, AlertBoard.next_step != "")
-    return db.scalar(waiting) or 0

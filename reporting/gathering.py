@@ -19,7 +19,7 @@ def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
     """Everything of one visit as it stands now, with the latest earlier value of each item beside today's (CHF-5)."""
     examined = results.examined(db, visit_id)
     latest = {item: found[0] for item, found in examined.earlier.items() if found}
-    card = visits.card(db, visit_id)
+    card = examined.card
     return Sources(
         centre_name=house_of(db).settings.centre_name,
         card=card,

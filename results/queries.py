@@ -23,7 +23,7 @@ from exam.knowledge.facts import Case, Flag, Reading, Subject
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
-from exam.visits.facts import LineState, OrderLine, VisitState
+from exam.visits.facts import LineState, OrderLine, VisitCard, VisitState
 from exam.visits.models import Visit, VisitBoard
 from exam.visits.spans import Span
 from results import rules
@@ -244,9 +244,10 @@ def _all_readings(found: VisitResults) -> dict[str, Reading]:
 
 @dataclass(frozen=True)
 class Examined:
-    """A whole visit at one look: the case for the rules, every department in the order of the rooms, its lines, and what the
+    """A whole visit at one look: its card, the case for the rules, every department in the order of the rooms, its lines, and what the
     person had before."""
 
+    card: VisitCard
     case: Case
     departments: tuple[DepartmentResult, ...]
     lines: tuple[OrderLine, ...]
@@ -260,7 +261,7 @@ def examined(db: Session, visit_id: UUID) -> Examined:
     earlier = earlier_of(db, found, None)
     latest = {item: values[0].reading for item, values in earlier.items()}
     case = Case(found.subject(rules.history_of(today)), found.visit.exam_on, today, latest)
-    return Examined(case, in_room_order(found), found.lines, earlier)
+    return Examined(visits.to_card(found.visit, found.board), case, in_room_order(found), found.lines, earlier)
 
 
 def case_of(db: Session, visit_id: UUID) -> Case:

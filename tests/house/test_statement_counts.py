@@ -15,10 +15,10 @@ from tests.conftest import Desk
 
 MOST = {
     "/chief": 9,
-    "/chief/{no}": 24,
+    "/chief/{no}": 23,
     "/reports": 3,
     "/reports/{no}": 7,
-    "/reports/{no}/preview": 30,
+    "/reports/{no}/preview": 29,
     "/registration/today": 7,
     "/registration/visits/{no}": 17,
     "/results/GEN": 5,
