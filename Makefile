@@ -6,8 +6,10 @@ BIN := .venv/bin
 PORT ?= 8000
 export EXAM_HOME ?= var
 QUICK ?=
+# Python keeps what it compiled: the tests start the program a hundred times.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test tests lint types bench prove-durability prove-rules prove-gate prove-postgresql-backup rehearse lock clean
+.PHONY: help run test checks tests lint types bench prove-durability prove-rules prove-gate prove-payments prove-postgresql-backup rehearse lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -18,15 +20,21 @@ run: .venv/.run exam/static/vendor/manifest.json ## set up and serve the demonst
 
 test: .venv/.test exam/static/vendor/manifest.json ## install what the tests need, then run linters, contracts, types and every test
 	@tools/packages
-	@$(MAKE) --no-print-directory lint
-	@$(MAKE) --no-print-directory -j 2 types tests
+	@$(MAKE) --no-print-directory -j 2 checks tests
 
-# The run without plug-ins proves that the core rooms stand alone; both databases are proven by the run before it.
+# What needs one process, one after the other, beside the two of the tests: it fills what they leave of two cores while they wait.
+checks: .venv/.test
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory types
+	$(BIN)/python tools/prove_durability.py --quick
+
+# Chromium's tests are a run of their own, because its driver keeps an event loop in the process, and read only their own files
+# (tests/house/test_documents.py sees that there are no others). The run without plug-ins proves that the core rooms stand alone; both
+# databases are proven by the first run.
 tests: .venv/.test
 	$(BIN)/python -m pytest -n 2 -m "not browser" tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m browser tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m browser tests/browser tests/*/test_*_browser.py
 	$(BIN)/python -m pytest -n 2 -m "not browser" -k "not postgresql" tests/house tests/flows --without-plugins
-	$(BIN)/python tools/prove_durability.py --quick
 
 lint: .venv/.test ## ruff, import contracts, and that the locks name no host
 	$(BIN)/ruff check .
@@ -48,6 +56,9 @@ prove-rules: .venv/.test ## the medical rules against a slow second reading of t
 
 prove-gate: .venv/.test ## recall and false alarms of the contradiction gate on its seeded reviews
 	$(BIN)/python tools/prove_gate.py
+
+prove-payments: .venv/.test ## simulated payments with lost, doubled, late and lying callbacks (QUICK=1 for a short run)
+	$(BIN)/python tools/prove_payments.py $(if $(QUICK),--quick)
 
 prove-postgresql-backup: .venv/.test ## run the PostgreSQL steps of docs/backup.md as they are written (needs pgbackrest)
 	@command -v pgbackrest >/dev/null || { echo "missing Debian package: pgbackrest" >&2; exit 1; }

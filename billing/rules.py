@@ -1,28 +1,12 @@
-"""What is due: pure sums over charges and payments, in fen."""
+"""What the desk may record of the hospital's window: pure, in fen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from uuid import UUID
-
-from billing.facts import Balance, Payer
+from billing.facts import Balance
 from exam.kit.errors import Refused
 from exam.kit.money import yuan
 
 MOST_FEN = 100_000_000
-
-
-def balance(
-    visit_id: UUID, charges: Iterable[tuple[str, int, int]], payments: Iterable[tuple[bool, int]],
-    refunds: Iterable[tuple[bool, int]] = (),
-) -> Balance:
-    """A visit's balance from `(payer, sign, amount)` of its charges and `(is undoing, amount)` of payments and refunds."""
-    listed = list(charges)
-    charged = sum(sign * amount for payer, sign, amount in listed if payer == Payer.PERSON)
-    owed_by_organization = sum(sign * amount for payer, sign, amount in listed if payer == Payer.ORGANIZATION)
-    paid = sum(-amount if is_undoing else amount for is_undoing, amount in payments)
-    paid -= sum(-amount if is_undoing else amount for is_undoing, amount in refunds)
-    return Balance(visit_id, charged, paid, charged - paid, owed_by_organization)
 
 
 def require_payment(amount_fen: int, due_fen: int, receipt_no: str) -> None:

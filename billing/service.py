@@ -1,4 +1,4 @@
-"""Billing: charges follow the order, a payment at the window settles them, and the board learns what is due."""
+"""Billing's front door: charges follow the order, a payment at the window settles them, and the board learns what is due."""
 
 from __future__ import annotations
 
@@ -9,99 +9,54 @@ from uuid import UUID
 from sqlalchemy import func, literal, select, union_all
 from sqlalchemy.orm import Session
 
-from billing import rules
-from billing.facts import LINE_PAYER, Account, Balance, Payer, Payment, PaymentTaken, Refund, RefundDue, RefundGiven
-from billing.models import Charge, RefundBoard, WindowPayment, WindowRefund
+from billing import charging, ledger, rules
+from billing.balances import amount_due, balance, show_due
+from billing.facts import (
+    Account,
+    AccountKind,
+    Move,
+    Payment,
+    PaymentTaken,
+    Refund,
+    RefundDue,
+    RefundGiven,
+    VisitAccount,
+)
+from billing.models import RefundBoard, WindowPayment, WindowRefund
 from exam.kit import audit
 from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
-from exam.visits import orders
 from exam.visits import service as visits
-from exam.visits.facts import OrderChanged, OrderLine
-from exam.visits.models import VisitBoard
+from exam.visits.facts import OrderChanged
+from exam.visits.models import Visit, VisitBoard
+
+__all__ = ["amount_due", "balance"]  # what a visit owes is asked here, and worked out beside
 
 
 def on_order_changed(db: Session, event: OrderChanged) -> None:
     """Charges what was added and reverses what was taken off, in the same transaction."""
-    house, actor = house_of(db), actor_of(db)
-    now = house.clock.now()
-    lines = {line.id: line for line in orders.lines(db, event.visit_id)}
-    charged = {
-        row.line_id: row for row in db.execute(
-            select(Charge.line_id, Charge.payer, Charge.amount_fen).where(Charge.visit_id == event.visit_id, Charge.sign == 1)
-        )
-    }  # fmt: skip
-    rows = [
-        {"id": house.ids.new(), "visit_id": event.visit_id, "line_id": line_id, "payer": payer_of(db, lines[line_id]).value,
-         "sign": 1, "amount_fen": lines[line_id].price_fen, "at": now, "actor_id": actor.staff_id}
-        for line_id in event.added
-    ] + [
-        {"id": house.ids.new(), "visit_id": event.visit_id, "line_id": line_id, "payer": charged[line_id].payer, "sign": -1,
-         "amount_fen": charged[line_id].amount_fen, "at": now, "actor_id": actor.staff_id}
-        for line_id in event.removed if line_id in charged
-    ]  # fmt: skip
-    insert_rows(db, Charge, rows)
-    _show_due(db, event.visit_id, event.site)
+    visit = visits.get_row(db, event.visit_id)
+    if charging.replan(db, visit, "order"):
+        show_due(db, event.visit_id, event.site)
 
 
-def payer_of(db: Session, line: OrderLine) -> Payer:
-    """Who pays a line: the first filling of LINE_PAYER that has a say, otherwise the person."""
-    for filling in house_of(db).modules.fillings(LINE_PAYER):
-        payer = filling(db, line)
-        if payer is not None:
-            return payer
-    return Payer.PERSON
+def reprice(db: Session, visit_id: UUID, kind: str) -> bool:
+    """Prices a visit anew after its terms or discounts changed (`kind` says what); whether anything did."""
+    visit = visits.get_row(db, visit_id, lock=True)
+    is_changed = charging.replan(db, visit, kind)
+    if is_changed:
+        show_due(db, visit_id, visit.site)
+    return is_changed
 
 
-def balance(db: Session, visit_id: UUID) -> Balance:
-    """A visit's balance, derived from its charges, payments and refunds; two statements."""
-    taken, given = (
-        select(literal(is_refund).label("is_refund"), model.undoes, model.amount_fen).where(model.visit_id == visit_id)
-        for is_refund, model in ((False, WindowPayment), (True, WindowRefund))
-    )
-    moves = [(each.is_refund, each.undoes is not None, each.amount_fen) for each in db.execute(union_all(taken, given))]
-    return rules.balance(
-        visit_id, _charges(db, visit_id), [(is_undoing, amount) for is_refund, is_undoing, amount in moves if not is_refund],
-        [(is_undoing, amount) for is_refund, is_undoing, amount in moves if is_refund],
-    )  # fmt: skip
-
-
-def _charges(db: Session, visit_id: UUID) -> list[tuple[str, int, int]]:
-    charges = db.execute(select(Charge.payer, Charge.sign, Charge.amount_fen).where(Charge.visit_id == visit_id))
-    return [(each.payer, each.sign, each.amount_fen) for each in charges]
-
-
-def account(db: Session, visit_id: UUID) -> Account:
-    """A visit's balance with every payment and refund; three statements."""
-    taken, given = payments(db, visit_id), refunds(db, visit_id)
-    balance = rules.balance(
-        visit_id, _charges(db, visit_id), [(False, each.amount_fen) for each in taken if not each.is_undone],
-        [(False, each.amount_fen) for each in given if not each.is_undone],
-    )  # fmt: skip
-    return Account(balance, tuple(taken), tuple(given))
-
-
-def amount_due(db: Session, visit_id: UUID) -> int:
-    """What the person still has to pay, in fen; negative where money is owed to them."""
-    return balance(db, visit_id).due_fen
-
-
-def _show_due(db: Session, visit_id: UUID, site: str) -> None:
-    """Tells the board what is due, and the list of refunds whether money is owed."""
-    due_fen, before_fen = amount_due(db, visit_id), db.get_one(VisitBoard, visit_id).amount_due_fen
-    visits.set_amount_due(db, visit_id, due_fen)
-    if min(due_fen, before_fen) >= 0:
-        return
-    row = db.get(RefundBoard, visit_id)
-    if due_fen >= 0:
-        if row is not None:
-            db.delete(row)
-    elif row is None:
-        db.add(RefundBoard(visit_id=visit_id, site=site, amount_fen=-due_fen))
-    else:
-        row.amount_fen = -due_fen
+def account(db: Session, visit_id: UUID) -> VisitAccount:
+    """A visit's balance with every payment and refund at the window; two statements."""
+    rows = _at_window(db, visit_id)
+    taken = tuple(Payment(**fields) for fields in _moves(rows, WindowPayment.__tablename__))
+    given = tuple(Refund(**fields) for fields in _moves(rows, WindowRefund.__tablename__))
+    return VisitAccount(balance(db, visit_id), taken, given)
 
 
 def require_paid(db: Session, visit_id: UUID) -> None:
@@ -119,8 +74,8 @@ def pay_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: str)
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_payment(amount_fen, amount_due(db, visit_id), receipt_no)
     payment_id = house.ids.new()
-    _add_at_window(db, WindowPayment, visit_id, payment_id, amount_fen, receipt_no.strip(), None, "")
-    _show_due(db, visit_id, visit.site)
+    _add_at_window(db, WindowPayment, visit, payment_id, amount_fen, receipt_no.strip(), None, "")
+    show_due(db, visit_id, visit.site)
     audit.note(db, "billing.pay_at_window", subject=f"visit:{visit.visit_no}")
     announce(db, PaymentTaken(visit_id, actor.site, amount_fen))
     return payment_id
@@ -136,8 +91,8 @@ def undo_payment(db: Session, visit_id: UUID, payment_id: UUID, reason: str) -> 
     if visits.card(db, visit_id).checked_in_at is not None:
         raise Refused("billing.checked_in", "已报到,不能撤销收款", "请先取消报到,或办理退费")
     rules.require_undoable(found.amount_fen, balance(db, visit_id).paid_fen)
-    _add_at_window(db, WindowPayment, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason.strip())
-    _show_due(db, visit_id, visit.site)
+    _add_at_window(db, WindowPayment, visit, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason.strip())
+    show_due(db, visit_id, visit.site)
     audit.note(db, "billing.undo_payment", subject=f"visit:{visit.visit_no}", reason=reason)
     announce(db, PaymentTaken(visit_id, visit.site, found.amount_fen, undone=True))
 
@@ -148,30 +103,45 @@ def _require_reason(reason: str, action: str) -> None:
 
 
 def _add_at_window(
-    db: Session, model: type[WindowPayment | WindowRefund], visit_id: UUID, fact_id: UUID, amount_fen: int, receipt_no: str,
+    db: Session, model: type[WindowPayment | WindowRefund], visit: Visit, fact_id: UUID, amount_fen: int, receipt_no: str,
     undoes: UUID | None, reason: str,
 ) -> None:  # fmt: skip
+    """The record of what the window did or did not do after all, and its transaction in the ledger."""
     house, actor = house_of(db), actor_of(db)
+    person, window = Account(AccountKind.PERSON, visit.id), Account(AccountKind.WINDOW)
+    is_coming_in = (model is WindowPayment) == (undoes is None)
+    move = Move(window, person, amount_fen) if is_coming_in else Move(person, window, amount_fen)
+    kind = ("window_payment" if model is WindowPayment else "window_refund") + ("" if undoes is None else "_undone")
+    ledger.post(db, ledger.Posting(kind=kind, moves=(move,), site=visit.site, visit_id=visit.id, about=fact_id))
     insert_rows(
         db,
         model,
-        [{"id": fact_id, "visit_id": visit_id, "amount_fen": amount_fen, "receipt_no": receipt_no, "undoes": undoes,
+        [{"id": fact_id, "visit_id": visit.id, "amount_fen": amount_fen, "receipt_no": receipt_no, "undoes": undoes,
           "reason": reason, "at": house.clock.now(), "actor_id": actor.staff_id}],
     )  # fmt: skip
 
 
 def payments(db: Session, visit_id: UUID) -> list[Payment]:
     """The payments of a visit, the undone ones marked."""
-    rows = db.execute(select(WindowPayment.__table__).where(WindowPayment.visit_id == visit_id).order_by(WindowPayment.id)).all()
-    return [Payment(**fields) for fields in _moves(rows)]
+    return [Payment(**fields) for fields in _moves(_at_window(db, visit_id), WindowPayment.__tablename__)]
 
 
-def _moves(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Rows of payments or refunds as the fields of their structs, each with its undoing."""
+def _at_window(db: Session, visit_id: UUID) -> Sequence[Any]:
+    """What was recorded of the window for a visit, payments and refunds with the names of their tables; one statement."""
+    parts = (
+        select(literal(model.__tablename__).label("kind"), *model.__table__.columns).where(model.visit_id == visit_id)
+        for model in (WindowPayment, WindowRefund)
+    )
+    both = union_all(*parts).subquery()
+    return db.execute(select(both).order_by(both.c.id)).all()
+
+
+def _moves(rows: Sequence[Any], kind: str) -> list[dict[str, Any]]:
+    """Rows of payments or refunds (by the name of their table) as the fields of their structs, each with its undoing."""
     undoing = {row.undoes: row for row in rows if row.undoes is not None}
     found = []
     for row in rows:
-        if row.undoes is None:
+        if row.kind == kind and row.undoes is None:
             undone = undoing.get(row.id)
             found.append(
                 {"id": row.id, "amount_fen": row.amount_fen, "receipt_no": row.receipt_no, "at": row.at, "actor_id": row.actor_id,
@@ -192,8 +162,8 @@ def refund_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: s
     visit = visits.get_row(db, visit_id, lock=True)
     rules.require_refund(amount_fen, balance(db, visit_id), receipt_no, may_differ=may_differ)
     refund_id = house_of(db).ids.new()
-    _add_at_window(db, WindowRefund, visit_id, refund_id, amount_fen, receipt_no.strip(), None, "")
-    _show_due(db, visit_id, visit.site)
+    _add_at_window(db, WindowRefund, visit, refund_id, amount_fen, receipt_no.strip(), None, "")
+    show_due(db, visit_id, visit.site)
     audit.note(db, "billing.refund_at_window", subject=f"visit:{visit.visit_no}")
     announce(db, RefundGiven(visit_id, visit.site, amount_fen))
     return refund_id
@@ -206,16 +176,15 @@ def undo_refund(db: Session, visit_id: UUID, refund_id: UUID, reason: str) -> No
     found = next((each for each in refunds(db, visit_id) if each.id == refund_id), None)
     if found is None or found.is_undone:
         raise NotFound("没有找到可撤销的退费登记", "请刷新页面后重试")
-    _add_at_window(db, WindowRefund, visit_id, house_of(db).ids.new(), found.amount_fen, found.receipt_no, refund_id, reason.strip())
-    _show_due(db, visit_id, visit.site)
+    _add_at_window(db, WindowRefund, visit, house_of(db).ids.new(), found.amount_fen, found.receipt_no, refund_id, reason.strip())
+    show_due(db, visit_id, visit.site)
     audit.note(db, "billing.undo_refund", subject=f"visit:{visit.visit_no}", reason=reason)
     announce(db, RefundGiven(visit_id, visit.site, found.amount_fen, undone=True))
 
 
 def refunds(db: Session, visit_id: UUID) -> list[Refund]:
     """The refunds of a visit, the undone ones marked."""
-    rows = db.execute(select(WindowRefund.__table__).where(WindowRefund.visit_id == visit_id).order_by(WindowRefund.id)).all()
-    return [Refund(**fields) for fields in _moves(rows)]
+    return [Refund(**fields) for fields in _moves(_at_window(db, visit_id), WindowRefund.__tablename__)]
 
 
 def refunds_due_count(db: Session) -> int:

@@ -15,6 +15,7 @@ from exam.knowledge.book import RuleBook
 from exam.knowledge.facts import ALERT_CLASS_NAMES, Case
 from exam.knowledge.gate import GateFinding, GateInput, GateLine, GateOrder
 from exam.knowledge.rules.gate import CompiledGate
+from exam.knowledge.summary_wording import STANDARD, SummaryWording
 from exam.visits.facts import OrderLine
 from results.facts import DepartmentResult
 
@@ -27,16 +28,19 @@ def findings(
     ordered: Sequence[OrderLine],
 ) -> tuple[GateFinding, ...]:
     """What a book's checks say about a review, blocking ones first; the book is the one in force on the day of the visit."""
+    summaries = tuple(
+        own_words(each, knowledge.wording_for(book.summaries, each.department, case.on)) for each in departments if each.summary
+    )
     given = GateInput(
-        case=case, summaries=tuple(own_words(each) for each in departments if each.summary), lines=tuple(line_of(each) for each in lines),
+        case=case, summaries=summaries, lines=tuple(line_of(each) for each in lines),
         orders=tuple(GateOrder(each.name, each.state.value) for each in ordered if not each.service_only),
     )  # fmt: skip
     return _gate_of(db, book).findings(given)
 
 
-def own_words(department: DepartmentResult) -> str:
+def own_words(department: DepartmentResult, wording: SummaryWording = STANDARD) -> str:
     """A department's summary without what was drafted from its values: these are compared as values."""
-    drafted = {knowledge.finding_text(reading) for reading in department.readings}
+    drafted = {knowledge.phrase(reading, wording) for reading in department.readings}
     return ";".join(part for part in department.summary.split(";") if part not in drafted)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, case, func, or_, select, true
 from sqlalchemy.orm import Session
 
 from chief_review import pushes
-from chief_review.models import PushBoard, PushRow
+from chief_review.models import PushBoard
 from chief_review.push_facts import PushCounts, PushLine, PushList, PushState, PushTab
 from exam.kit.clock import CENTRE_ZONE
 from exam.kit.house import actor_of
@@ -37,8 +37,9 @@ class PushFilters(msgspec.Struct, frozen=True):
 def push_list(db: Session, filters: PushFilters, page: int = 1, size: int = PAGE_SIZE) -> PushList:
     """A page of the actor's departments' pushes, the urgent and oldest first; a fixed number of statements."""
     conditions = [_reach(db), *_matches(filters)]
-    counted = _joined(select(*(func.count().filter(_of_tab(tab)) for tab in PushTab)))
-    counts = dict(zip(PushTab, db.execute(counted.where(*conditions)).one(), strict=True))
+    known = pushes.PUSHES.rows.join(Visit, Visit.id == PushBoard.visit_id).where(*conditions)
+    counted = known.with_only_columns(*(func.count().filter(_of_tab(tab)) for tab in PushTab))
+    counts = dict(zip(PushTab, db.execute(counted).one(), strict=True))
     total = counts[filters.tab]
     pages = max(-(-total // size), 1)
     page = min(max(page, 1), pages)
@@ -46,17 +47,11 @@ def push_list(db: Session, filters: PushFilters, page: int = 1, size: int = PAGE
     order: tuple[Any, ...] = (weight, PushBoard.pushed_at, PushBoard.push_id)
     if filters.tab is PushTab.DONE:
         order = (PushBoard.pushed_at.desc(), PushBoard.push_id.desc())
-    listed = _joined(select(PushRow.__table__, *pushes.board_columns())).where(_of_tab(filters.tab), *conditions)
-    found = [pushes.to_push(row) for row in db.execute(listed.order_by(*order).limit(size).offset((page - 1) * size))]
+    listed = known.where(_of_tab(filters.tab)).order_by(*order).limit(size).offset((page - 1) * size)
+    found = [pushes.to_push(row) for row in db.execute(listed)]
     cards = {card.id: card for card in visits.cards(db, sorted({each.visit_id for each in found}))} if found else {}
     lines = tuple(PushLine(each, cards[each.visit_id]) for each in found if each.visit_id in cards)
     return PushList(filters.tab, lines, counts, page, pages, total)
-
-
-def _joined(statement: Any) -> Any:
-    return (
-        statement.select_from(PushBoard).join(PushRow, PushRow.id == PushBoard.push_id).join(Visit, Visit.id == PushBoard.visit_id)
-    )
 
 
 def _of_tab(tab: PushTab) -> ColumnElement[bool]:

@@ -95,17 +95,16 @@ def after(
     return new
 
 
-def read_specialist(text: str) -> str:
-    """A department's name as it is stored. Refuses what cannot be granted to anybody."""
+def read_specialist(text: str, finding: str) -> str:
+    """The name of the department that a finding goes to, as it is stored. Refuses what cannot be granted to anybody."""
     name = " ".join(text.split())
     if not name:
-        raise Refused("chief_review.specialist_missing", "没有填写就诊科室", "请为每条勾选的发现填写就诊科室", "specialist")
+        raise Refused("chief_review.specialist_missing", f"“{finding}”没有填写就诊科室", "请为每条勾选的发现填写就诊科室")
     if len(name) > LONGEST_SPECIALIST or not is_plain(name) or any(each in name for each in ",:;/"):
         raise Refused(
             "chief_review.specialist",
             f"就诊科室“{name[:20]}”无效,每次只能填写一个科室(最多 {LONGEST_SPECIALIST} 字)",
             "请从列表中选择",
-            "specialist",
         )
     return name
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, select
+from sqlalchemy import ColumnElement, Row, select
 from sqlalchemy.orm import Session
 
 from chief_review import push_rules
@@ -37,8 +37,8 @@ from chief_review.push_facts import (
 from chief_review.rules import require_reason
 from critical_values import service as alerts
 from exam.kit import audit
+from exam.kit.boards import FactBoard
 from exam.kit.clock import day_of
-from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
@@ -50,6 +50,7 @@ from exam.visits import service as visits
 
 PERMISSION = "chief_review.specialist"
 _FINDINGS = tuple[PushFinding, ...]
+PUSHES = FactBoard("push", PushRow, PushFact, PushBoard, key="push_id")
 
 
 # --- pushing ---------------------------------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ def push(
         option = by_key.get(each.key)
         if option is None:
             raise Refused("chief_review.unknown_line", "所选发现中有一条已不存在", "请刷新页面后重新选择", "chosen")
-        specialist = push_rules.read_specialist(each.specialist)
+        specialist = push_rules.read_specialist(each.specialist, option.finding.text)
         if specialist not in option.pushed_to:
             parted.setdefault(specialist, []).append(option)
     if not parted:
@@ -123,21 +124,15 @@ def _push(db: Session, desk: Desk, specialist: str, listed: Sequence[PushOption]
         "is_private": any(each.is_private for each in listed), "pushed_by": actor.staff_id, "pushed_name": actor.name,
         "pushed_at": house.clock.now(),
     }  # fmt: skip
-    insert_rows(db, PushRow, [row])
-    insert_rows(db, PushBoard, [board_row(row, PushStanding(), 0)])
+    PUSHES.open(db, [(row, told(PushStanding()))])
     audit.note(db, "chief_review.push", subject=f"visit:{visit.visit_no}")
     announce(db, FindingsPushed(visit.id, visit.site, push_id))
     return push_id
 
 
-def board_row(row: dict[str, Any], stands: PushStanding, facts: int) -> dict[str, Any]:
-    """A push's row of the board."""
-    return {
-        "push_id": row["id"], "site": row["site"], "visit_id": row["visit_id"], "specialist": row["specialist"],
-        "urgency": row["urgency"], "state": stands.state.value, "pushed_at": row["pushed_at"], "seen_at": stands.seen_at,
-        "told_at": stands.told_at, "visited_at": stands.visited_at, "sms": stands.sms, "diagnosis": stands.diagnosis, "fee_fen": stands.fee_fen,
-        "reason": stands.reason, "facts": facts,
-    }  # fmt: skip
+def told(stands: PushStanding) -> dict[str, Any]:
+    """What the board says of a push that stands there."""
+    return {**msgspec.structs.asdict(stands), "state": stands.state.value}
 
 
 # --- the person ------------------------------------------------------------------------------------------------------
@@ -217,28 +212,19 @@ def _own(db: Session, push_id: UUID) -> Push:
     return known
 
 
-def _add(db: Session, push_id: UUID, kind: str, **told: Any) -> Push:
-    house, actor = house_of(db), actor_of(db)
-    wanted = select(PushBoard).where(PushBoard.push_id == push_id, PushBoard.site == actor.site)
-    board = db.scalar(wanted.with_for_update().execution_options(populate_existing=True))
-    if board is None:
+def _add(db: Session, push_id: UUID, kind: str, **said: Any) -> Push:
+    held = PUSHES.hold(db, push_id)
+    if held is None:
         raise NotFound("没有找到该推送", "请从专科名单中选择")
-    now = house.clock.now()
+    known, now = to_push(held), house_of(db).clock.now()
     stands = push_rules.after(
-        standing_of(board), kind, now, told.get("diagnosis", ""), told.get("fee_fen"), told.get("reason", "")
+        known.standing, kind, now, said.get("diagnosis", ""), said.get("fee_fen"), said.get("reason", "")
     )  # fmt: skip
-    fact = {
-        "id": house.ids.new(), "push_id": push_id, "number": board.facts + 1, "kind": kind, "channel": "", "message_id": None,
-        "diagnosis": "", "fee_fen": None, "reason": "", "at": now, "actor_id": actor.staff_id, "actor": actor.name, **told,
-    }  # fmt: skip
-    insert_rows(db, PushFact, [fact])
-    board.state, board.reason, board.facts = stands.state.value, stands.reason, board.facts + 1
-    board.seen_at, board.told_at, board.visited_at = stands.seen_at, stands.told_at, stands.visited_at
-    board.diagnosis, board.fee_fen, board.sms = stands.diagnosis, stands.fee_fen, stands.sms
-    db.flush()
-    audit.note(db, f"chief_review.push_{kind}", subject=f"visit:{visits.get_row(db, board.visit_id).visit_no}")
-    announce(db, PushMoved(board.visit_id, board.site, push_id, kind))
-    return _found(db, push_id)
+    fact = {"kind": kind, "channel": "", "message_id": None, "diagnosis": "", "fee_fen": None, "reason": "", "at": now, **said}
+    PUSHES.add(db, push_id, held.now_facts + 1, fact, told(stands))
+    audit.note(db, f"chief_review.push_{kind}", subject=f"visit:{visits.get_row(db, known.visit_id).visit_no}")
+    announce(db, PushMoved(known.visit_id, known.site, push_id, kind))
+    return msgspec.structs.replace(known, standing=stands)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -261,18 +247,10 @@ def of_visit(db: Session, visit_id: UUID) -> tuple[Push, ...]:
     return read(db, PushBoard.visit_id == visit_id)
 
 
-def read(db: Session, condition: Any) -> tuple[Push, ...]:
+def read(db: Session, condition: ColumnElement[bool]) -> tuple[Push, ...]:
     """The pushes of the actor's site that meet a condition; one statement."""
-    rows, boards = PushRow.__table__, PushBoard.__table__
-    joined = select(rows, *board_columns()).join(boards, boards.c.push_id == rows.c.id)
-    return tuple(to_push(row) for row in db.execute(joined.where(condition, rows.c.site == actor_of(db).site).order_by(rows.c.id)))
-
-
-def board_columns() -> tuple[Any, ...]:
-    """The board's columns beside those of the row."""
-    table = PushBoard.__table__
-    names = ("state", "seen_at", "told_at", "visited_at", "diagnosis", "fee_fen", "reason", "sms")
-    return tuple(table.c[name] for name in names)
+    mine = PUSHES.rows.where(condition, PushRow.site == actor_of(db).site).order_by(PushRow.id)
+    return tuple(to_push(row) for row in db.execute(mine))
 
 
 def to_push(row: Row[Any]) -> Push:
@@ -280,13 +258,12 @@ def to_push(row: Row[Any]) -> Push:
     return Push(
         id=row.id, site=row.site, visit_id=row.visit_id, specialist=row.specialist,
         findings=msgspec.json.decode(row.findings, type=_FINDINGS), urgency=row.urgency, note=row.note, is_private=row.is_private,
-        pushed_by=row.pushed_name, pushed_at=row.pushed_at, standing=standing_of(row),
+        pushed_by=row.pushed_name, pushed_at=row.pushed_at,
+        standing=PushStanding(
+            PushState(row.now_state), row.now_seen_at, row.now_told_at, row.now_visited_at, row.now_diagnosis, row.now_fee_fen,
+            row.now_reason, row.now_sms,
+        ),
     )  # fmt: skip
-
-
-def standing_of(row: Any) -> PushStanding:
-    """What a row of the board says."""
-    return PushStanding(PushState(row.state), row.seen_at, row.told_at, row.visited_at, row.diagnosis, row.fee_fen, row.reason, row.sms)
 
 
 def steps(db: Session, push_id: UUID) -> tuple[PushStep, ...]:

@@ -57,7 +57,8 @@ def plan_screen(db: Session, screen: ReviewScreen) -> PlanScreen:
     review = screen.review
     ordered: tuple[RecheckLine, ...] = ()
     if review.state is ReviewState.FINAL or review.is_rereview:
-        ordered = recheck_lists.lines_of_visit(db, screen.card.id, is_origin=True)
+        listed = recheck_lists.lines_of_visit(db, screen.card.id, is_origin=True)
+        ordered = tuple(line for line in listed if not line.recheck.standing.is_withdrawn)
         if review.state is ReviewState.FINAL:
             return PlanScreen((), 0, is_editable=False, ordered=ordered)
     private = {item for each in screen.results for item in each.privacy_items}

@@ -15,8 +15,7 @@ from sqlalchemy.orm import Session
 
 from chief_review import push_rules, pushes, signing
 from chief_review.facts import FINAL, FIRST, ConclusionLine, ReviewState
-from chief_review.models import PushBoard, PushFact, PushRow, ReviewRow, ReviewSignature, ReviewVersion
-from exam.kit.errors import Refused
+from chief_review.models import PushRow, ReviewRow, ReviewSignature, ReviewVersion
 from exam.kit.module import Invariant
 from exam.staff.rules import is_senior
 from exam.visits.facts import VisitState
@@ -148,31 +147,7 @@ def lines_rest_on_findings(db: Session) -> Iterator[str]:
 
 def pushes_follow(db: Session) -> Iterator[str]:
     """A push's facts are numbered 1, 2, 3 …, each was possible, and the specialist's list says what follows from them."""
-    for span in spans(db, PushRow.id):
-        facts: dict[UUID, list[Any]] = {}
-        table = PushFact.__table__
-        for fact in db.execute(select(table).where(span.holds(table.c.push_id)).order_by(table.c.push_id, table.c.number)):
-            facts.setdefault(fact.push_id, []).append(fact)
-        boards = {row.push_id: row for row in db.execute(select(PushBoard.__table__).where(span.holds(PushBoard.push_id)))}
-        for row in db.execute(select(PushRow.__table__).where(span.holds(PushRow.id))).mappings():
-            yield from _push(dict(row), facts.get(row["id"], []), boards.get(row["id"]))
-
-
-def _push(row: dict[str, Any], facts: list[Any], board: Any) -> Iterator[str]:
-    if [fact.number for fact in facts] != list(range(1, len(facts) + 1)):
-        yield f"push {row['id']}: its facts are not numbered without a gap"
-        return
-    try:
-        stands = push_rules.standing(facts)
-    except Refused:
-        yield f"push {row['id']}: its facts were not possible in this order"
-        return
-    if board is None:
-        yield f"push {row['id']}: stands in no list"
-        return
-    for key, value in pushes.board_row(row, stands, len(facts)).items():
-        if getattr(board, key) != value:
-            yield f"push {row['id']}: the list's {key} does not follow from the facts"
+    yield from pushes.PUSHES.breaches(db, spans(db, PushRow.id), lambda _, facts: pushes.told(push_rules.standing(facts)))
 
 
 INVARIANTS = (

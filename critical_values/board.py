@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -24,9 +24,13 @@ from critical_values.facts import (
     Superseded,
 )
 from critical_values.models import AlertBoard, AlertRow, AlertStep
-from exam.kit.clock import CENTRE_ZONE, day_of
+from exam.calendar import service as calendar
+from exam.calendar.facts import WEEKENDS_ONLY, WorkCalendar
+from exam.kit.boards import FactBoard
+from exam.kit.clock import day_of
 from exam.kit.errors import NotFound
 from exam.kit.house import actor_of, house_of
+from exam.kit.period import day_after, start_of
 from exam.knowledge import service as rule_store
 from exam.knowledge.book import AlertPolicy
 from exam.knowledge.facts import AlertClass
@@ -36,6 +40,7 @@ from exam.visits.models import Visit, VisitBoard
 
 PAGE_SIZE = 50
 _TEXTS = tuple[str, ...]
+ALERTS = FactBoard("alert", AlertRow, AlertStep, AlertBoard, key="alert_id", count="steps")
 
 
 def kind_of(step: Step) -> str:
@@ -69,18 +74,24 @@ def policy_of(db: Session, row: AlertRow) -> AlertPolicy:
 def standing_of(db: Session, row: AlertRow, steps: Sequence[StepTaken]) -> rules.Standing:
     """Where an alert stands after these steps."""
     days = msgspec.json.decode(row.call_back_days, type=tuple[int, ...])
-    return rules.standing(row.found_at, days, steps, policy_of(db, row))
+    policy = policy_of(db, row)
+    return rules.standing(row.found_at, days, steps, policy, calendar_for(db, policy))
 
 
-def board_row(row: dict[str, Any], stands: rules.Standing, steps: int, alert_class: AlertClass | None = None) -> dict[str, Any]:
-    """An alert's row of the board."""
-    return {
-        "alert_id": row["id"], "visit_id": row["visit_id"], "site": row["site"],
-        "alert_class": alert_class.value if alert_class else row["alert_class"], "state": stands.state.value,
-        "next_step": stands.next_step, "due_at": stands.due_at, "ring_at": stands.ring_at, "level": stands.level,
-        "duty_id": stands.duty_id, "duty": stands.duty, "attempts": stands.attempts, "notified_at": stands.notified_at,
-        "steps": steps, "found_at": row["found_at"],
-    }  # fmt: skip
+def calendar_for(db: Session, policy: AlertPolicy) -> WorkCalendar:
+    """The calendar that a class's clocks run by; only one that counts working days asks for it."""
+    return calendar.work_calendar(db) if policy.working_days else WEEKENDS_ONLY
+
+
+def class_of(row: AlertRow, steps: Sequence[StepTaken]) -> AlertClass:
+    """The class of an alert: what the last correction made of it."""
+    changed = [each.step.alert_class for each in steps if isinstance(each.step, Changed)]
+    return changed[-1] if changed else AlertClass(row.alert_class)
+
+
+def told(stands: rules.Standing, alert_class: AlertClass) -> dict[str, Any]:
+    """What the board says of an alert that stands there."""
+    return {**msgspec.structs.asdict(stands), "state": stands.state.value, "alert_class": alert_class.value}
 
 
 # --- one and a visit's -----------------------------------------------------------------------------------------------
@@ -242,11 +253,7 @@ def _conditions(db: Session, filters: BoardFilters, now: datetime) -> list[Colum
         low, high = prefix_bounds(filters.q.strip())
         found.append(or_(Visit.visit_no == filters.q.strip(), and_(Visit.person_name >= low, Visit.person_name < high)))
     if filters.since:
-        found.append(AlertBoard.found_at >= _start_of(filters.since))
+        found.append(AlertBoard.found_at >= start_of(filters.since))
     if filters.until:
-        found.append(AlertBoard.found_at < _start_of(filters.until + timedelta(days=1)))
+        found.append(AlertBoard.found_at < day_after(filters.until))
     return found
-
-
-def _start_of(day: date) -> datetime:
-    return datetime.combine(day, time(), CENTRE_ZONE)

@@ -273,3 +273,18 @@ class CriticalAlertOverdue(msgspec.Struct, frozen=True):
     alert_id: UUID
     level: int
     to: str
+
+
+# --- what is counted of alerts ---------------------------------------------------------------------------------------
+
+
+class Share(msgspec.Struct, frozen=True):
+    """A part of a whole, both counted."""
+
+    part: int
+    whole: int
+
+    @property
+    def percent(self) -> str:
+        """In percent with one decimal; a dash where there is nothing to count."""
+        return f"{100 * self.part / self.whole:.1f}%" if self.whole else "–"

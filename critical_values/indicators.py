@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,15 @@ from sqlalchemy import ColumnElement, Select, and_, case, extract, func, literal
 from sqlalchemy.orm import Session
 
 from critical_values import rules
-from critical_values.facts import AlertState
+from critical_values.facts import AlertState, Share
 from critical_values.models import AlertBoard, AlertRow, AlertStep
-from critical_values.register import day_after, start_of
-from exam.kit.clock import CENTRE_ZONE, add_working_days, local
+from exam.calendar import service as calendar
+from exam.calendar.facts import WEEKENDS_ONLY, WorkCalendar
+from exam.kit.clock import CENTRE_ZONE, local
 from exam.kit.errors import BadInput
 from exam.kit.house import actor_of, house_of
+from exam.kit.moments import minutes_between, month_of
+from exam.kit.period import Period, day_after, start_of
 from exam.knowledge import service as rule_store
 from exam.knowledge.book import AlertPolicy
 from exam.knowledge.facts import AlertClass
@@ -27,18 +30,6 @@ MOST_MONTHS = 24
 _REFUTED = (AlertState.DISMISSED.value, AlertState.SUPERSEDED.value)
 URGENT = (AlertClass.CRITICAL.value, AlertClass.A.value)
 EVERY = (*URGENT, AlertClass.B.value)
-
-
-class Share(msgspec.Struct, frozen=True):
-    """A part of a whole, both counted."""
-
-    part: int
-    whole: int
-
-    @property
-    def percent(self) -> str:
-        """In percent with one decimal; a dash where there is nothing to count."""
-        return f"{100 * self.part / self.whole:.1f}%" if self.whole else "–"
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -54,28 +45,16 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class Speed(msgspec.Struct, frozen=True):
-    """How fast the people of one class were told: alerts, those told in time, and the median minutes from finding to notice."""
+    """How fast the people of one class were told: alerts, those told in time, and the median minutes from finding to notice.
+
+    `pending` alerts are neither told nor due: whether they will be in time nobody knows, so `in_time` counts them nowhere.
+    """
 
     found: int
     told: int
     in_time: Share
     median: float | None
-
-
-class Period(msgspec.Struct, frozen=True):
-    """Whole days from `since` to `until`, and the months in it."""
-
-    since: date
-    until: date
-
-    @property
-    def months(self) -> tuple[str, ...]:
-        """`2026-11`, oldest first."""
-        found, day = [], self.since.replace(day=1)
-        while day <= self.until:
-            found.append(f"{day:%Y-%m}")
-            day = (day + timedelta(days=32)).replace(day=1)
-        return tuple(found)
+    pending: int = 0
 
 
 def period_of(db: Session, since: date | None, until: date | None) -> Period:
@@ -95,7 +74,7 @@ def period_of(db: Session, since: date | None, until: date | None) -> Period:
 
 
 def _alerts(db: Session, period: Period) -> Select[Any]:
-    """One row for each alert that is not refuted: person, class, month, notified, followed, minutes to the notice, whether in time."""
+    """One row for each alert that is not refuted: person, class, month, notified, followed, minutes to the notice, whether in time or not due yet."""
     opened = _latest(AlertStep.at, AlertStep.kind.in_(("changed", "reopened")))
     opened_number = _latest(AlertStep.number, AlertStep.kind.in_(("changed", "reopened")))
     confirmed = _latest(AlertStep.at, AlertStep.kind == "confirmed")
@@ -115,11 +94,12 @@ def _alerts(db: Session, period: Period) -> Select[Any]:
             AlertRow.id.label("alert_id"),
             Visit.person_id.label("person_id"),
             AlertBoard.alert_class.label("alert_class"),
-            _month(AlertRow.found_at, period).label("month"),
+            month_of(AlertRow.found_at, period).label("month"),
             case((AlertBoard.notified_at.is_not(None), 1), else_=0).label("notified"),
             case((called, 1), else_=0).label("followed"),
-            _minutes(db, begins, AlertBoard.notified_at).label("minutes"),
+            minutes_between(db, begins, AlertBoard.notified_at).label("minutes"),
             case((_is_in_time(db, since_confirmed, period), 1), else_=0).label("in_time"),
+            case((_is_pending(db, since_confirmed, period), 1), else_=0).label("pending"),
         )
         .join(AlertBoard, AlertBoard.alert_id == AlertRow.id)
         .join(Visit, Visit.id == AlertRow.visit_id)
@@ -136,48 +116,65 @@ def _latest(column: Any, kinds: ColumnElement[bool]) -> Any:
     return select(func.max(column)).where(AlertStep.alert_id == AlertRow.id, kinds).correlate(AlertRow).scalar_subquery()
 
 
-def _month(moment: Any, period: Period) -> ColumnElement[str]:
-    """The centre's month of a moment; its midnights are not those of UTC."""
-    edges = [date.fromisoformat(f"{month}-01") for month in period.months]
-    branches = [(moment < start_of(edge), f"{edges[place - 1]:%Y-%m}") for place, edge in enumerate(edges) if place]
-    return case(*branches, else_=literal(period.months[-1])) if branches else literal(period.months[-1])
-
-
-def _minutes(db: Session, begins: Any, ends: Any) -> ColumnElement[Any]:
-    if house_of(db).is_sqlite:
-        return (func.julianday(ends) - func.julianday(begins)) * 1440.0
-    return extract("epoch", ends - begins) / 60.0
-
-
 def _is_in_time(db: Session, confirmed: Any, period: Period) -> ColumnElement[bool]:
     """Whether somebody was told within the class's time after the confirmation, by the policies of the period's last day."""
+    return and_(AlertBoard.notified_at.is_not(None), _is_within_time(db, confirmed, AlertBoard.notified_at, period))
+
+
+def _is_pending(db: Session, confirmed: Any, period: Period) -> ColumnElement[bool]:
+    """Whether nobody was told and there is time left."""
+    now = literal(house_of(db).clock.now(), AlertRow.found_at.type)
+    return and_(AlertBoard.notified_at.is_(None), _is_within_time(db, confirmed, now, period))
+
+
+def _is_within_time(db: Session, confirmed: Any, moment: Any, period: Period) -> ColumnElement[bool]:
     policies = rule_store.rules_in_force(db, period.until).book.policies
-    minutes = _minutes(db, confirmed, AlertBoard.notified_at)
-    return and_(
-        AlertBoard.notified_at.is_not(None),
-        case(
-            *(
-                (AlertBoard.alert_class == each.value, minutes <= _allowed(db, rules.policy_of(each, policies), confirmed))
-                for each in AlertClass
-            ),
-            else_=False,
+    minutes = minutes_between(db, confirmed, moment)
+    return case(
+        *(
+            (AlertBoard.alert_class == each.value, minutes <= _allowed(db, rules.policy_of(each, policies), confirmed, period))
+            for each in AlertClass
         ),
+        else_=False,
     )  # fmt: skip
 
 
-def _allowed(db: Session, policy: AlertPolicy, moment: Any) -> Any:
-    """Minutes allowed from a moment on; working days are more or fewer days by the day of the week on which they begin."""
+_LATER_DAYS = 60
+"""How long after the last day of a period a finding of it is confirmed at most, as far as holidays are looked at."""
+
+
+def _allowed(db: Session, policy: AlertPolicy, moment: Any, period: Period) -> Any:
+    """Minutes allowed from a moment on; working days are more or fewer days by the day on which they begin."""
     if not policy.working_days:
         return literal(float(policy.notify_minutes))
     if house_of(db).is_sqlite:
+        day: Any = func.strftime("%Y-%m-%d", moment, "+8 hours")
         weekday: Any = func.strftime("%w", moment, "+8 hours")
-        name = str
+        name: Any = str
     else:
+        day = func.to_char(func.timezone("Asia/Shanghai", moment), "YYYY-MM-DD")
         weekday = extract("dow", func.timezone("Asia/Shanghai", moment))
-        name = int  # type: ignore[assignment]
-    sunday = datetime(2026, 11, 1, 12, tzinfo=CENTRE_ZONE)
-    days = {each: (add_working_days(sunday + timedelta(days=each), policy.working_days) - sunday).days - each for each in range(7)}
-    return case(*((weekday == name(each), float(length * 1440)) for each, length in days.items()), else_=0.0)
+        name = int
+    sunday = date(2026, 11, 1)
+    usual = {each: _length(WEEKENDS_ONLY, sunday + timedelta(days=each), policy.working_days) for each in range(7)}
+    others: dict[int, list[str]] = {}
+    known = calendar.work_calendar(db)
+    for number in range((period.until - period.since).days + _LATER_DAYS):
+        begin = period.since + timedelta(days=number)
+        length = _length(known, begin, policy.working_days)
+        if length != usual[begin.isoweekday() % 7]:
+            others.setdefault(length, []).append(f"{begin}")
+    return case(
+        *((day.in_(days), float(length * 1440)) for length, days in others.items()),
+        *((weekday == name(each), float(length * 1440)) for each, length in usual.items()),
+        else_=0.0,
+    )  # fmt: skip
+
+
+def _length(known: WorkCalendar, begin: date, working_days: int) -> int:
+    """Days from one day to the end of so many working days."""
+    noon = datetime.combine(begin, time(12), CENTRE_ZONE)
+    return (known.add_working_days(noon, working_days) - noon).days
 
 
 # --- the figures -------------------------------------------------------------------------------------------------------
@@ -225,7 +222,7 @@ def _speeds(db: Session, alerts: Any, is_by_month: bool) -> dict[tuple[str, str]
     groups = (alerts.c.alert_class, alerts.c.month) if is_by_month else (alerts.c.alert_class,)
     told_first = (*groups, alerts.c.notified)
     ranked = select(
-        month.label("month"), alerts.c.alert_class, alerts.c.notified, alerts.c.in_time, alerts.c.minutes,
+        month.label("month"), alerts.c.alert_class, alerts.c.notified, alerts.c.in_time, alerts.c.pending, alerts.c.minutes,
         func.row_number().over(partition_by=told_first, order_by=alerts.c.minutes).label("place"),
         func.count().over(partition_by=told_first).label("among"),
     ).subquery()  # fmt: skip
@@ -233,39 +230,58 @@ def _speeds(db: Session, alerts: Any, is_by_month: bool) -> dict[tuple[str, str]
     rows = db.execute(
         select(
             ranked.c.month, ranked.c.alert_class, func.count(), func.sum(ranked.c.notified), func.sum(ranked.c.in_time),
-            func.avg(case((is_middle, ranked.c.minutes))),
+            func.avg(case((is_middle, ranked.c.minutes))), func.sum(ranked.c.pending),
         ).group_by(ranked.c.month, ranked.c.alert_class)
     )  # fmt: skip
-    return {
-        (row[0], row[1]): Speed(row[2], int(row[3]), Share(int(row[4]), row[2]), None if row[5] is None else float(row[5])) for row in rows
-    }
+    return {(row[0], row[1]): _speed(*row[2:]) for row in rows}
+
+
+def _speed(found: int, told: int, in_time: int, median: Any, pending: int) -> Speed:
+    """The database's sums may come as decimals."""
+    due = found - int(pending)
+    return Speed(found, int(told), Share(int(in_time), due), None if median is None else float(median), int(pending))
 
 
 # --- the alerts behind a figure -----------------------------------------------------------------------------------------
 
 MEASURES = {
-    "notified": "高危异常结果通知率", "followed": "重要异常结果随访率", "in_time": "按时通知率",
+    "found": "检出例数", "notified": "高危异常结果通知率", "followed": "重要异常结果随访率", "in_time": "按时通知率",
 }  # fmt: skip
-PARTS = {"part": "分子", "whole": "分母", "rest": "未完成"}
+PARTS = {"part": "分子", "whole": "分母", "rest": "未完成", "pending": "未到期"}
 MOST_BEHIND = 1000
 
 
 def behind(db: Session, period: Period, measure: str, part: str, month: str = "", alert_class: str = "") -> list[UUID]:
-    """The alerts that a numerator, a denominator or the rest between them is made of, the newest first."""
+    """The alerts that a numerator, a denominator or the rest between them is made of, the newest first; `MOST_BEHIND` at most."""
+    found = _behind(db, period, measure, part, month, alert_class)
+    return list(db.scalars(found.order_by(found.selected_columns.alert_id.desc()).limit(MOST_BEHIND)))
+
+
+def page_behind(db: Session, period: Period, measure: str, part: str, month: str, offset: int, most: int) -> tuple[list[UUID], int]:
+    """As `behind`, one page of it, and how many there are in all."""
+    found = _behind(db, period, measure, part, month, "")
+    total = db.scalar(select(func.count()).select_from(found.subquery())) or 0
+    return list(db.scalars(found.order_by(found.selected_columns.alert_id.desc()).offset(offset).limit(most))), total
+
+
+def _behind(db: Session, period: Period, measure: str, part: str, month: str, alert_class: str) -> Select[Any]:
     alerts = _alerts(db, period).subquery()
     classes = (alert_class,) if alert_class in EVERY else URGENT if measure == "notified" else EVERY
     found = select(alerts.c.alert_id).where(alerts.c.alert_class.in_(classes))
     if month:
         found = found.where(alerts.c.month == month)
-    if part != "whole":
-        done = alerts.c[measure if measure in MEASURES else "notified"]
-        if measure == "in_time":
-            found = found.where(done == (1 if part == "part" else 0))
-        else:
-            others = _alerts(db, period).subquery()
-            people = select(others.c.person_id).where(others.c.alert_class.in_(classes)).group_by(others.c.person_id)
-            if month:
-                people = people.where(others.c.month == month)
-            all_done = func.min(others.c[done.key]) == (1 if part == "part" else 0)
-            found = found.where(alerts.c.person_id.in_(people.having(all_done)))
-    return list(db.scalars(found.order_by(alerts.c.alert_id.desc()).limit(MOST_BEHIND)))
+    if measure == "found":
+        return found
+    if measure == "in_time" or part == "pending":
+        if part == "pending":
+            return found.where(alerts.c.pending == 1)
+        found = found.where(alerts.c.pending == 0)
+        return found if part == "whole" else found.where(alerts.c.in_time == (1 if part == "part" else 0))
+    if part == "whole":
+        return found
+    others = _alerts(db, period).subquery()
+    people = select(others.c.person_id).where(others.c.alert_class.in_(classes)).group_by(others.c.person_id)
+    if month:
+        people = people.where(others.c.month == month)
+    all_done = func.min(others.c[measure]) == (1 if part == "part" else 0)
+    return found.where(alerts.c.person_id.in_(people.having(all_done)))

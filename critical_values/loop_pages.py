@@ -7,14 +7,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
+from litestar import Response
 from litestar.params import FromPath, FromQuery
 
-from critical_values import board, facts, forms, rules, screens, service, telling
+from critical_values import attachments, board, facts, forms, rules, screens, service, telling
 from critical_values.facts import BoardFilters, CriticalAlert, StepTaken
-from critical_values.pages import AnyRequest, FormData, names, shown_by_itself
-from exam.kit import audit, web
+from critical_values.pages import AnyRequest, FileData, FormData, names, shown_by_itself, told
+from exam.kit import audit, uploads, web
 from exam.kit.clock import day_of
-from exam.kit.errors import BadInput
+from exam.kit.errors import BadInput, NotFound
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
 from exam.knowledge import service as rule_store
@@ -26,6 +27,7 @@ CHOICES: dict[str, Any] = {
     "call_back_outcomes": list(facts.CALL_BACK_OUTCOMES.items()),
 }  # fmt: skip
 MOST_AT_ONCE = 200
+_HANDLED = (facts.AlertState.HANDLED, facts.AlertState.CALLED_BACK, facts.AlertState.CLOSED)
 SMS = facts.Notice("sms", "person", "", "sent")
 HEADS = {"critical_values.head": "科主任", "critical_values.direct": "中心主任"}
 
@@ -42,7 +44,7 @@ def show_alert(request: AnyRequest, db: web.Db, alert_id: FromPath[str]) -> web.
 def _page(db: web.Db, alert_id: UUID, template: str, toast: str = "") -> web.Page:
     found = service.screen(db, alert_id)
     alert, card = found.line.alert, found.line.card
-    audit.read(db, "critical_values.read_alert", f"visit:{card.visit_no}", screens.CLASS_NAMES[alert.alert_class])
+    told(db, "critical_values.read_alert", f"visit:{card.visit_no}", screens.CLASS_NAMES[alert.alert_class], alert.id)
     shown = screens.shown(db, alert)
     actor, now = actor_of(db), house_of(db).clock.now()
     next_step = screens.NEXT_MAY.get(alert.next_step)
@@ -53,7 +55,9 @@ def _page(db: web.Db, alert_id: UUID, template: str, toast: str = "") -> web.Pag
         may_next=next_step is not None and screens.may_take(actor, alert, next_step), may=_acts(db, alert),
         colleagues=screens.colleagues(db) if alert.is_open else (), strips=visits.strips(db, card),
         rounds=sum(isinstance(each.step, facts.CalledBack) for each in service.since_opened(found.steps)) + 1,
-        rule_url=_rule_url(db, alert), last_notice=_last_notice(found.steps), final_state=alert.state in facts.ENDED,
+        files={} if shown.is_hidden else attachments.of_alert(db, alert.id), most_file=attachments.MOST_BYTES // 1024 // 1024,
+        missing_years=screens.missing_years(db, alert), rule_url=_rule_url(db, alert), last_notice=_last_notice(found.steps),
+        final_state=alert.state in facts.ENDED,
     )  # fmt: skip
 
 
@@ -69,6 +73,8 @@ def _acts(db: web.Db, alert: CriticalAlert) -> set[str]:
         found.add("send")
     if table.may(alert.state, "reopen") and screens.may_take(actor, alert, facts.Reopened):
         found.add("reopen")
+    if screens.may_take(actor, alert, facts.Handled) and alert.state in _HANDLED:
+        found.add("attach")
     if alert.is_open and actor.may("critical_values.notify"):
         found.add("hand_over")
     if actor.may("people.reveal"):
@@ -102,7 +108,8 @@ def show_alert_news(request: AnyRequest, db: web.Db, alert_id: FromPath[str], se
     """Whether the alert went on since its page was shown."""
     shown_by_itself(request, db)
     found = service.screen(db, web.uuid_of(alert_id))
-    shown = screens.shown(db, found.line.alert)
+    shown, card = screens.shown(db, found.line.alert), found.line.card
+    told(db, "critical_values.read_alert", f"visit:{card.visit_no}", screens.CLASS_NAMES[found.line.alert.alert_class], found.line.alert.id)
     newer = screens.timeline([each for each in found.steps if each.number > max(seen, 0)], shown.is_hidden)
     return web.page(
         db, "critical_values/_news.html", newer=newer, url=f"/alerts/{found.line.alert.id}", seen=seen,
@@ -112,6 +119,7 @@ def show_alert_news(request: AnyRequest, db: web.Db, alert_id: FromPath[str], se
 
 # --- the loop --------------------------------------------------------------------------------------------------------
 
+WITH_FILES = ("handle", "call-back")
 DONE = {
     "confirm": "已确认属实", "dismiss": "已排除误报", "notify": "已登记通知", "receive": "已登记接收", "handle": "已登记处理",
     "call-back": "已登记回访", "close": "已结案", "reopen": "已重新打开",
@@ -121,9 +129,13 @@ DONE = {
 def _take(db: web.Db, alert_id: str, kind: str, data: dict[str, Any]) -> web.Page:
     of_alert = web.uuid_of(alert_id)
     alert = service.alert_of(db, of_alert)
+    given = data.pop(attachments.FIELD, None) if kind in WITH_FILES else None
     seen, step = forms.read(kind, data)
     screens.require_may_take(db, alert, step)
-    service.take(db, of_alert, seen, step)
+    files = attachments.handed_in(db, given)
+    after = service.take(db, of_alert, seen, step)
+    if files:
+        attachments.keep(db, of_alert, after.ver, files)
     db.flush()
     if db.info["request"].headers.get("hx-request"):
         return _page(db, of_alert, "critical_values/_alert.html", DONE[kind])
@@ -173,14 +185,19 @@ def receive(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: Form
     return _take(db, alert_id, "receive", data)
 
 
-@web.post("/alerts/{alert_id:str}/handle", may="critical_values.handle")
-def handle(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormData) -> web.Page:
+async def _either_form(request: AnyRequest) -> None:
+    """A step with files comes as multipart, one without them may come as an ordinary form."""
+    await request.form()
+
+
+@web.post("/alerts/{alert_id:str}/handle", may="critical_values.handle", before_request=_either_form)
+def handle(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FileData) -> web.Page:
     """处理."""
     return _take(db, alert_id, "handle", data)
 
 
-@web.post("/alerts/{alert_id:str}/call-back", may="critical_values.handle")
-def call_back(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormData) -> web.Page:
+@web.post("/alerts/{alert_id:str}/call-back", may="critical_values.handle", before_request=_either_form)
+def call_back(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FileData) -> web.Page:
     """回访."""
     return _take(db, alert_id, "call-back", data)
 
@@ -195,6 +212,40 @@ def close(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormDa
 def reopen(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FormData) -> web.Page:
     """重新打开."""
     return _take(db, alert_id, "reopen", data)
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+class AttachForm(msgspec.Struct, forbid_unknown_fields=True):
+    """To which step the files belong."""
+
+    step: int
+
+
+@web.post("/alerts/{alert_id:str}/attachments", may="critical_values.handle")
+def attach(request: AnyRequest, db: web.Db, alert_id: FromPath[str], data: FileData) -> web.Page:
+    """补充附件: what came after the step was logged, also when the alert is closed."""
+    of_alert = web.uuid_of(alert_id)
+    alert = service.alert_of(db, of_alert)
+    given = data.pop(attachments.FIELD, None)
+    form = read_form(data, AttachForm, {"step": "所属步骤"})
+    screens.require_may_take(db, alert, facts.Handled(""))
+    attachments.add(db, alert, form.step, attachments.handed_in(db, given))
+    if db.info["request"].headers.get("hx-request"):
+        return _page(db, of_alert, "critical_values/_alert.html", "附件已保存")
+    return web.back_to(db, f"/alerts/{of_alert}", toast="附件已保存")
+
+
+@web.get("/alerts/{alert_id:str}/attachments/{attachment_id:str}", may="critical_values.read")
+def show_attachment(request: AnyRequest, db: web.Db, alert_id: FromPath[str], attachment_id: FromPath[str]) -> Response[bytes]:
+    """One file; of a private finding only for who may read it."""
+    alert = service.alert_of(db, web.uuid_of(alert_id))
+    if screens.shown(db, alert).is_hidden:
+        raise NotFound("没有这个附件", "请从危急值页面打开")
+    found, content = attachments.content(db, alert, web.uuid_of(attachment_id))
+    audit.read(db, "critical_values.read_attachment", f"alert:{alert.id}", f"{found.id}")
+    return web.download(content, found.name, uploads.MEDIA_TYPES[found.kind], inline=True)
 
 
 # --- the change of shifts --------------------------------------------------------------------------------------------
@@ -242,4 +293,5 @@ def hand_over(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
 
 routes = (
     show_hand_over, hand_over, show_alert, show_alert_news, confirm, dismiss, notify, send_message, receive, handle, call_back, close, reopen,
+    attach, show_attachment,
 )  # fmt: skip

@@ -62,6 +62,27 @@ class AlertStep(Model):
     __table_args__ = (UniqueConstraint("alert_id", "number"), CheckConstraint("number > 0", name="number"))
 
 
+class AlertAttachment(Model):
+    """A file that came with a step: what it is called (sealed), what it is, and the digest under which its content is stored."""
+
+    __tablename__ = "critical_values_attachment"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    alert_id: Mapped[UUID] = mapped_column(ForeignKey("critical_values_alert.id"), index=True)
+    step_number: Mapped[int]
+    name: Mapped[bytes]
+    kind: Mapped[str]
+    size: Mapped[int]
+    sha256: Mapped[str]
+    put_at: Mapped[datetime]
+    put_by: Mapped[str]
+
+    __table_args__ = (
+        CheckConstraint("kind in ('pdf', 'jpeg', 'png')", name="kind"), CheckConstraint("size > 0", name="size"),
+    )  # fmt: skip
+
+
 class AlertBoard(Model):
     """Where an alert stands, for lists: derived from its row and steps, and compared with them by `exam verify`.
 

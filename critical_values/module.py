@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from critical_values import api, loop_pages, pages, report_pages, screens, service, telling, verify
 from critical_values.facts import CriticalAlertOverdue, CriticalAlertRaised
+from exam.calendar.facts import CalendarChanged
 from exam.kit.module import Job, MenuEntry, Module
 from exam.messages.facts import MessageSettled
 from exam.visits.facts import VISIT_STRIPS
@@ -37,7 +38,7 @@ module = Module(
             (
                 "critical_values.read", "critical_values.confirm", "critical_values.notify", "critical_values.handle",
                 "critical_values.export", "critical_values.direct", "people.read", "people.reveal", "results.read",
-                "results.read_privacy", "messages.read", "messages.send",
+                "results.read_privacy", "messages.read", "messages.send", "calendar.read", "calendar.keep",
             ),
         ),
         "desk_chief": ("前台主管", ("critical_values.read", "critical_values.notify")),
@@ -46,6 +47,7 @@ module = Module(
     menu=(MenuEntry("危急值", "/alerts", "critical_values.read", "urgent", 35, home=45),),
     listeners=(
         (ResultStored, service.on_result_stored),
+        (CalendarChanged, service.on_calendar_changed),
         (MessageSettled, telling.on_message_settled),
     ),
     deliveries=(

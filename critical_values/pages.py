@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Hashable
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -22,20 +23,41 @@ from exam.visits import service as visits
 
 AnyRequest = Request[Any, Any, Any]
 FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
+FileData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.MULTI_PART)]
 
 TAB_NAMES = {"open": "待办", "late": "超时", "mine": "我负责的", "ended": "已结束"}
 ON_THE_WALL = 13
 """As many as fit on a monitor without scrolling; the rest is counted."""
 BY_ITSELF = "x-live"
-"""The header of a request that a page makes by itself."""
+"""The header of a request that a page makes by itself. Anybody may send it: it gives nothing, it only keeps no session alive."""
+LIVE_SECONDS = 60
+"""How long a view that shows itself anew is told of by the audit row of its last showing."""
+_MOST_VIEWS = 5000
 
 
-def shown_by_itself(request: AnyRequest, db: web.Db) -> bool:
-    """Whether a page asks without anybody's act. That keeps no session alive: an empty chair is signed out as always."""
-    is_live = bool(request.headers.get(BY_ITSELF))
-    if is_live:
+def shown_by_itself(request: AnyRequest, db: web.Db) -> None:
+    """A page that asks without anybody's act keeps no session alive: an empty chair is signed out as always."""
+    if request.headers.get(BY_ITSELF):
         db.info.pop("later", None)
-    return is_live
+
+
+def told(db: web.Db, act: str, subject: str, reason: str, view: Hashable = None) -> None:
+    """Records that alerts were read: always when somebody asks, and for a page that shows itself anew once a minute.
+
+    What is left out is only the very same view (`view`: the filters and the page) of the same session within that minute, so a
+    request that wears the header without being one of our pages' sees nothing that the audit does not tell of.
+    """
+    actor, now = actor_of(db), house_of(db).clock.now()
+    views: dict[Hashable, datetime] = house_of(db).cache.setdefault("critical_values.views", {})
+    key = (actor.session_id or actor.login, act, subject, view)
+    last = views.get(key)
+    is_live = bool(db.info["request"].headers.get(BY_ITSELF))
+    if is_live and last is not None and timedelta() <= now - last < timedelta(seconds=LIVE_SECONDS):
+        return
+    if len(views) >= _MOST_VIEWS:
+        views.clear()  # more rows than needed, never fewer
+    views[key] = now
+    audit.read(db, act, subject, reason)
 
 
 # --- the board -------------------------------------------------------------------------------------------------------
@@ -83,11 +105,10 @@ def _board(db: web.Db, form: BoardForm, template: str) -> web.Page:
     pulse = service.pulse(db, actor_of(db).site)  # before the list, which may then only be newer
     found = board.alert_list(db, filters, form.page)
     counts = {**found.counts, "ended": screens.ended_count(db)}
-    if db.info["request"].headers.get("x-live") is None:  # a page that shows itself anew was told of when it was opened
-        audit.read(db, "critical_values.read_list", "list:alerts", f"{len(found.lines)} 条")
+    told(db, "critical_values.read_list", "list:alerts", f"{len(found.lines)} 条", (filters, found.page))
     return web.page(
         db, template, found=found, lines=[(line, screens.shown(db, line.alert)) for line in found.lines], filters=filters,
-        tabs=TAB_NAMES, counts=counts, pulse=pulse, now=house_of(db).clock.now(), **names(db),
+        tabs=TAB_NAMES, counts=counts, pulse=pulse, missing_years=screens.missing_of_board(db), now=house_of(db).clock.now(), **names(db),
         is_searched=bool(filters.q or filters.alert_class or filters.state or filters.department or filters.since or filters.until),
     )  # fmt: skip
 
@@ -149,6 +170,7 @@ def show_strip(request: AnyRequest, db: web.Db, visit_no: FromPath[str]) -> web.
     """The strip under a visit's card, shown anew."""
     shown_by_itself(request, db)
     strip = screens.visit_strip(db, visits.card(db, visits.find_id(db, visit_no)))
+    told(db, "critical_values.read_strip", f"visit:{visit_no}", "")
     return web.page(db, "critical_values/_strip.html", strip=strip)
 
 

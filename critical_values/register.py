@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from critical_values.facts import (
     StepTaken,
 )
 from critical_values.models import AlertStep
-from exam.kit.clock import CENTRE_ZONE, local
+from exam.kit.clock import local
 from exam.kit.errors import BadInput
 from exam.kit.house import house_of
 from exam.kit.money import yuan
@@ -209,16 +209,6 @@ def _hidden(key: str, value: Any) -> Any:
 
 def _of(taken: StepTaken | None, kind: type) -> Any:
     return taken.step if taken is not None and isinstance(taken.step, kind) else None
-
-
-def start_of(day: date) -> datetime:
-    """The centre's midnight."""
-    return datetime.combine(day, time(), CENTRE_ZONE)
-
-
-def day_after(day: date) -> datetime:
-    """The midnight that ends a day."""
-    return start_of(day + timedelta(days=1))
 
 
 # --- the workbook ----------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from critical_values.facts import (
     StepTaken,
     Superseded,
 )
-from exam.kit.clock import add_working_days
+from exam.calendar.facts import WEEKENDS_ONLY, WorkCalendar
 from exam.kit.errors import BadInput, Refused
 from exam.kit.states import StateTable
 from exam.knowledge.book import AlertPolicy, Escalation
@@ -89,7 +89,10 @@ class Standing(msgspec.Struct, frozen=True):
     notified_at: datetime | None
 
 
-def standing(found_at: datetime, call_back_days: Sequence[int], steps: Sequence[StepTaken], policy: AlertPolicy) -> Standing:
+def standing(
+    found_at: datetime, call_back_days: Sequence[int], steps: Sequence[StepTaken], policy: AlertPolicy,
+    calendar: WorkCalendar = WEEKENDS_ONLY,
+) -> Standing:  # fmt: skip
     """Replays the steps: the state, the next step with its clock, and when the next in line is told."""
     state, since, level, attempts = _S.FOUND, found_at, 0, 0
     notified_at: datetime | None = None
@@ -123,7 +126,7 @@ def standing(found_at: datetime, call_back_days: Sequence[int], steps: Sequence[
         if state is not before or not isinstance(step, Notice):
             since, level = taken.at, 0
     next_step = _WAITED_FOR.get(state, "tell_correction" if owes_correction else "")
-    due_at = _due(next_step, since, notified_at, rounds, call_back_days, policy)
+    due_at = _due(next_step, since, notified_at, rounds, call_back_days, policy, calendar)
     ring_at = _ring_at(next_step, since, due_at, level, policy)
     return Standing(state, next_step, due_at, ring_at, level, duty_id, duty, attempts, notified_at)
 
@@ -159,14 +162,15 @@ _LABELS: dict[type, str] = {
 
 
 def _due(
-    next_step: str, since: datetime, notified_at: datetime | None, rounds: int, call_back_days: Sequence[int], policy: AlertPolicy
-) -> datetime | None:
+    next_step: str, since: datetime, notified_at: datetime | None, rounds: int, call_back_days: Sequence[int], policy: AlertPolicy,
+    calendar: WorkCalendar,
+) -> datetime | None:  # fmt: skip
     match next_step:
         case "confirm":
             return since + timedelta(minutes=policy.confirm_minutes)
         case "notify" | "tell_correction":
             if policy.working_days:
-                return add_working_days(since, policy.working_days)
+                return calendar.add_working_days(since, policy.working_days)
             return since + timedelta(minutes=policy.notify_minutes)
         case "receive":
             return since + timedelta(minutes=policy.receive_minutes)

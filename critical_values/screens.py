@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -37,13 +37,17 @@ from critical_values.facts import (
 )
 from critical_values.models import AlertBoard, AlertPulse, AlertRow
 from critical_values.service import Act
+from exam.calendar import service as calendar
 from exam.catalog import service as catalog
+from exam.kit.clock import day_of
 from exam.kit.errors import Forbidden
 from exam.kit.house import Actor, actor_of, house_of
 from exam.kit.money import yuan
 from exam.kit.prepared import PreparedStatement
+from exam.knowledge import service as rule_store
 from exam.knowledge.facts import AlertClass
 from exam.staff.models import Grant, RolePermission, Staff
+from exam.visits import service as visits
 from exam.visits.facts import VisitCard, VisitStrip
 from results.queries import may_read_private
 
@@ -105,6 +109,31 @@ def duration_words(seconds: int) -> str:
 def department_names(db: Session) -> dict[str, str]:
     """Names of the departments of today by code."""
     return dict(catalog.department_list(db))
+
+
+# --- the calendar that is missing --------------------------------------------------------------------------------------
+
+
+def missing_years(db: Session, alert: CriticalAlert) -> tuple[int, ...]:
+    """The years without holidays that a deadline in working days runs through; none where minutes are counted."""
+    if alert.next_step not in ("notify", "tell_correction") or alert.due_at is None:
+        return ()
+    if not board.policy_in_force(db, alert.alert_class).working_days:
+        return ()
+    return calendar.missing_years(db, last=max(alert.due_at, house_of(db).clock.now()))
+
+
+LOOK_AHEAD = timedelta(days=30)
+
+
+def missing_of_board(db: Session) -> tuple[int, ...]:
+    """The years without holidays that deadlines in working days of these weeks may run through."""
+    now = house_of(db).clock.now()
+    years = calendar.missing_years(db, last=now + LOOK_AHEAD)
+    if not years:
+        return ()
+    policies = rule_store.rules_in_force(db, day_of(now)).book.policies
+    return years if any(rules.policy_of(each, policies).working_days for each in AlertClass) else ()
 
 
 # --- steps in words --------------------------------------------------------------------------------------------------
@@ -254,6 +283,7 @@ class Strip(msgspec.Struct, frozen=True):
 _STRIP = PreparedStatement(
     select(
         AlertPulse.number.label("pulse"), AlertBoard.alert_id, AlertBoard.alert_class, AlertBoard.state, AlertBoard.next_step,
+        AlertBoard.duty,
         AlertRow.name, AlertRow.department, AlertRow.is_private,
     )
     .select_from(AlertPulse)
@@ -285,11 +315,39 @@ def strip(db: Session, card: VisitCard) -> Strip:
     return Strip(f"/alerts/visits/{card.visit_no}/strip", rows[0].pulse if rows else 0, tuple(lines))
 
 
+class HoldStrip(msgspec.Struct, frozen=True):
+    """That somebody is to stay, and whom to call: the department, or whoever has the task. Not a word of what was found."""
+
+    call: str
+
+
 def visit_strip(db: Session, card: VisitCard) -> VisitStrip | None:
-    """Fills `VISIT_STRIPS`: nothing for who may not read alerts."""
-    if not actor_of(db).may("critical_values.read"):
+    """Fills `VISIT_STRIPS`: the alerts, and for who may not read them only that the person is to stay."""
+    if actor_of(db).may("critical_values.read"):
+        return VisitStrip("critical_values/_strip.html", strip(db, card))
+    held = hold_strip(db, card)
+    return VisitStrip("critical_values/_hold_strip.html", held) if held else None
+
+
+_TO_TELL = frozenset({"confirm", "notify", "tell_correction"})
+
+
+def hold_strip(db: Session, card: VisitCard) -> HoldStrip | None:
+    """Whether a person is wanted: while the loop of an urgent finding is open, and while somebody has still to be told of a B one.
+
+    The department is named for an ordinary finding only; one that found something private is not.
+    """
+    rows = [
+        row for row in _STRIP.all(db, of_visit=card.id, of_site=card.site)
+        if row.alert_id is not None and (row.next_step in _TO_TELL or (row.next_step and row.alert_class != AlertClass.B.value))
+    ]  # fmt: skip
+    if not rows:
         return None
-    return VisitStrip("critical_values/_strip.html", strip(db, card))
+    rows.sort(key=lambda row: board.CLASS_ORDER[AlertClass(row.alert_class)])
+    departments = visits.catalogue_of(db, card).departments
+    named = [departments[row.department].name for row in rows if not row.is_private and row.department in departments]
+    calls = dict.fromkeys([row.duty for row in rows if row.duty] or named)
+    return HoldStrip("、".join([*calls, "危急值管理员"][:3]))
 
 
 # --- counts ----------------------------------------------------------------------------------------------------------

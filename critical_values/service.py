@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import bindparam, exists, select, text, update
+from sqlalchemy import bindparam, exists, select, text
 from sqlalchemy.orm import Session
 
-from critical_values import board, rules
+from critical_values import board, indicators, rules
 from critical_values.board import alert_of, alerts_of_visit, screen
 from critical_values.facts import (
+    AlertLine,
     AlertState,
     CalledBack,
     Changed,
@@ -31,23 +32,25 @@ from critical_values.facts import (
     Notice,
     Received,
     Reopened,
+    Share,
     Step,
     StepTaken,
     Superseded,
 )
-from critical_values.models import AlertBoard, AlertPulse, AlertRow, AlertStep
+from critical_values.models import AlertBoard, AlertPulse, AlertRow
+from exam.calendar.facts import CalendarChanged
 from exam.catalog.facts import Catalogue
 from exam.kit import audit
 from exam.kit.clock import day_of
-from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, trace_of
 from exam.kit.events import announce
 from exam.kit.house import House, actor_of, house_of, system_actor
+from exam.kit.period import Period
 from exam.kit.prepared import PreparedStatement
 from exam.knowledge import rules as knowledge
 from exam.knowledge import service as rule_store
 from exam.knowledge.book import AlertPolicy
-from exam.knowledge.facts import AlertClass, FiredAlert
+from exam.knowledge.facts import FiredAlert
 from exam.visits import service as visits
 from results import service as results
 from results.facts import ResultStored
@@ -120,9 +123,8 @@ def _raise(db: Session, visit_id: UUID, found: FiredAlert, policies: Sequence[Al
         "call_back_days": _json(found.follow_up_days or policy.follow_up_days), "found_at": now,
         "found_by": actor_of(db).name, "is_private": _is_private(visits.catalogue_of(db, visit), found.items),
     }  # fmt: skip
-    insert_rows(db, AlertRow, [row])
-    stands = rules.standing(now, found.follow_up_days or policy.follow_up_days, (), policy)
-    insert_rows(db, AlertBoard, [board.board_row(row, stands, 0)])
+    stands = rules.standing(now, found.follow_up_days or policy.follow_up_days, (), policy, board.calendar_for(db, policy))
+    board.ALERTS.open(db, [(row, board.told(stands, found.alert_class))])
     _beat(db, visit.site)
     audit.note(db, "critical_values.raise", subject=f"visit:{visit.visit_no}")
     announce(db, CriticalAlertRaised(visit_id, visit.site, alert_id, found.alert_class.value))
@@ -205,30 +207,18 @@ def _locked(db: Session, alert_id: UUID) -> AlertRow:
 
 
 def _add(db: Session, row: AlertRow, step: Step) -> None:
-    house, actor = house_of(db), actor_of(db)
-    now = house.clock.now()
+    now = house_of(db).clock.now()
     before = board.steps_of(db, row.id)
-    taken = StepTaken(len(before) + 1, now, actor.name, step)
-    stands = board.standing_of(db, row, (*before, taken))
-    insert_rows(
-        db,
-        AlertStep,
-        [{"id": house.ids.new(), "alert_id": row.id, "number": taken.number, "kind": board.kind_of(step), "at": now,
-          "actor_id": actor.staff_id, "actor": actor.name, "body": msgspec.json.encode(step).decode()}],
-    )  # fmt: skip
-    held = board.board_row(_as_dict(row), stands, taken.number, _class_of(row, (*before, taken)))
-    db.execute(update(AlertBoard).where(AlertBoard.alert_id == row.id).values(held))
+    taken = (*before, StepTaken(len(before) + 1, now, actor_of(db).name, step))
+    stands = board.standing_of(db, row, taken)
+    fact = {"kind": board.kind_of(step), "at": now, "body": msgspec.json.encode(step).decode()}
+    board.ALERTS.add(db, row.id, len(taken), fact, board.told(stands, board.class_of(row, taken)))
     _beat(db, row.site)
     audit.note(db, f"critical_values.{board.kind_of(step)}", subject=f"alert:{row.id}", reason=getattr(step, "reason", ""))
     if isinstance(step, Escalated):
         announce(db, CriticalAlertOverdue(row.visit_id, row.site, row.id, step.level, step.to))
     else:
         announce(db, CriticalAlertMoved(row.visit_id, row.site, row.id, stands.state.value))
-
-
-def _class_of(row: AlertRow, steps: Sequence[StepTaken]) -> AlertClass:
-    changed = [each.step.alert_class for each in steps if isinstance(each.step, Changed)]
-    return changed[-1] if changed else AlertClass(row.alert_class)
 
 
 def _as_dict(row: AlertRow) -> dict[str, Any]:
@@ -289,6 +279,23 @@ def _escalate(db: Session, alert_id: UUID) -> None:
     _add(db, row, Escalated(stands.level + 1, policy.escalation[stands.level].to, stands.next_step))
 
 
+def on_calendar_changed(db: Session, event: CalendarChanged) -> None:
+    """A year's holidays are others than before: what is to be told within some working days is due when they say now."""
+    waiting = (
+        select(AlertRow, AlertBoard)
+        .join(AlertBoard, AlertBoard.alert_id == AlertRow.id)
+        .where(AlertBoard.next_step.in_(("notify", "tell_correction")))
+        .order_by(AlertRow.visit_id)
+    )
+    for visit_id in dict.fromkeys(row.AlertRow.visit_id for row in db.execute(waiting)):
+        visits.lock(db, visit_id)
+    for row, held in db.execute(waiting.execution_options(populate_existing=True)).all():
+        stands = board.standing_of(db, row, board.steps_of(db, row.id))
+        if (stands.due_at, stands.ring_at) != (held.due_at, held.ring_at):
+            held.due_at, held.ring_at = stands.due_at, stands.ring_at
+            _beat(db, row.site)
+
+
 # --- what others ask -------------------------------------------------------------------------------------------------
 
 
@@ -298,3 +305,18 @@ def untold(db: Session, visit_id: UUID) -> tuple[CriticalAlert, ...]:
         alert for alert in alerts_of_visit(db, visit_id)
         if rules.blocks_release(alert.state, alert.attempts, board.policy_in_force(db, alert.alert_class))
     )  # fmt: skip
+
+
+def shares_by_month(db: Session, period: Period) -> dict[str, dict[str, Share]]:
+    """The regulator's indicators 6 (`notified`) and 7 (`followed`) in people, by month and, under the empty month, of the whole time."""
+    months, whole = indicators.figures(db, period)
+    every = (*months, whole)
+    return {"notified": {each.month: each.notified for each in every}, "followed": {each.month: each.followed for each in every}}
+
+
+def alerts_counted(
+    db: Session, period: Period, measure: str, part: str, month: str, offset: int, most: int
+) -> tuple[tuple[AlertLine, ...], int]:
+    """One page of the alerts behind a count of `shares_by_month` (`part`, `whole` or `rest`), and how many there are."""
+    ids, total = indicators.page_behind(db, period, measure, part, month, offset, most)
+    return board.lines_of(db, ids), total

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,10 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from critical_values import board
-from critical_values.facts import AlertState, Changed
+from critical_values import attachments, board
+from critical_values.facts import AlertState
 from critical_values.models import AlertBoard, AlertRow, AlertStep
 from exam.kit.clock import day_of
-from exam.kit.errors import Refused
 from exam.kit.module import Invariant
 from exam.knowledge import rules as knowledge
 from exam.knowledge import service as rule_store
@@ -25,46 +24,18 @@ from exam.visits.spans import spans, visit_spans
 from results import service as results
 from results.service import StoredCase
 
-_COMPARED = (
-    "visit_id", "site", "alert_class", "state", "next_step", "due_at", "ring_at", "level", "duty_id", "duty", "attempts", "notified_at",
-    "steps", "found_at",
-)  # fmt: skip
-
 
 def boards(db: Session) -> Iterator[str]:
     """R6: an alert's steps are numbered 1, 2, 3 …, each was possible, and the board says what follows from them."""
-    for span in spans(db, AlertRow.id):
-        steps: dict[UUID, list[Any]] = {}
-        table = AlertStep.__table__
-        for row in db.execute(select(table).where(span.holds(table.c.alert_id)).order_by(table.c.alert_id, table.c.number)):
-            steps.setdefault(row.alert_id, []).append(row)
-        held = {row.alert_id: row for row in db.execute(select(AlertBoard.__table__).where(span.holds(AlertBoard.alert_id)))}
-        for alert in db.scalars(select(AlertRow).where(span.holds(AlertRow.id))):
-            yield from _alert(db, alert, steps.get(alert.id, []), held.get(alert.id))
 
+    def follow(alert: Any, rows: Sequence[Any]) -> dict[str, Any]:
+        steps = [board.to_step(row) for row in rows]
+        return board.told(board.standing_of(db, alert, steps), board.class_of(alert, steps))
 
-def _alert(db: Session, alert: AlertRow, rows: list[Any], held: Any) -> Iterator[str]:
-    if [row.number for row in rows] != list(range(1, len(rows) + 1)):
-        yield f"alert {alert.id}: its steps are not numbered without a gap"
-        return
-    taken = tuple(board.to_step(row) for row in rows)
-    wrong_kind = next((row.number for row, step in zip(rows, taken, strict=True) if board.kind_of(step.step) != row.kind), None)
-    if wrong_kind is not None:
-        yield f"alert {alert.id}: step {wrong_kind} is stored as another kind than it is"
-    try:
-        stands = board.standing_of(db, alert, taken)
-    except Refused:
-        yield f"alert {alert.id}: its steps were not possible in this order"
-        return
-    if held is None:
-        yield f"alert {alert.id}: stands on no board"
-        return
-    changed = [each.step.alert_class for each in taken if isinstance(each.step, Changed)]
-    row = {column.key: getattr(alert, column.key) for column in AlertRow.__table__.c}
-    wanted = board.board_row(row, stands, len(taken), changed[-1] if changed else None)
-    for key in _COMPARED:
-        if getattr(held, key) != wanted[key]:
-            yield f"alert {alert.id}: the board's {key} does not follow from the steps"
+    yield from board.ALERTS.breaches(db, spans(db, AlertRow.id), follow)
+    for row in db.execute(select(AlertStep.__table__).execution_options(yield_per=1000)):
+        if board.kind_of(board.to_step(row).step) != row.kind:
+            yield f"alert {row.alert_id}: step {row.number} is stored as another kind than it is"
 
 
 def every_finding_has_one(db: Session) -> Iterator[str]:
@@ -112,7 +83,7 @@ def _book_at(db: Session, books: dict[tuple[int, object], CompiledRules], known:
 
 
 INVARIANTS = (
+    Invariant("attachments of alerts are what was handed in", attachments.breaches),
     Invariant("R6 every critical result has its alert", every_finding_has_one),
     Invariant("R6 alerts stand where their steps led", boards),
 )
-

@@ -53,7 +53,7 @@ def _backup(settings: Settings, arguments: Namespace) -> int:
     generation = ship(house, copies, full=True)
     manifest = generation.manifest
     print(f"完整备份已完成: {generation.folder}")
-    print(f"  {sum(manifest.counts.values())} 行,{len(manifest.counts)} 张表,报告文件 {manifest.reports} 个")
+    print(f"  {sum(manifest.counts.values())} 行,{len(manifest.counts)} 张表,报告与附件 {manifest.reports} 个")
     print(f"  目录中现有完整备份 {len(folders(copies))} 份")
     if is_on_same_disk(copies, settings.data):
         print("  注意: 备份目录与数据在同一块磁盘上,磁盘损坏时将同时丢失", file=sys.stderr)

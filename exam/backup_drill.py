@@ -16,6 +16,7 @@ from exam.backup_ship import counts_of, heads_of, ship_and_pin
 from exam.kit.clock import Clock, local
 from exam.kit.house import House
 from exam.kit.keys import Keys
+from exam.kit.sealed_files import FOLDERS
 from exam.settings import Settings
 
 
@@ -27,7 +28,7 @@ def drill(settings: Settings, copies: Path, clock: Clock, live: House | None, si
     began = time.monotonic()
     started = clock.now()
     keys = live.keys if live is not None else Keys(settings.keys)
-    live_reports = live.data / "reports" if live is not None else None
+    live_files = live.data if live is not None else None
     folder = (side or copies) / f"drill-{started:%Y%m%dT%H%M%SZ}"
     page = ["恢复演练结果", "=" * 40, f"时间        {local(started):%Y-%m-%d %H:%M:%S}", f"备份目录    {copies}"]
     try:
@@ -41,7 +42,7 @@ def drill(settings: Settings, copies: Path, clock: Clock, live: House | None, si
             finally:
                 side_connection.close()
         page += [
-            f"完整备份    {restored.generation}(增量 {restored.pieces} 段,报告文件 {restored.reports} 个)",
+            f"完整备份    {restored.generation}(增量 {restored.pieces} 段,报告与附件 {restored.reports} 个)",
             f"恢复到      {local(restored.at):%Y-%m-%d %H:%M:%S}",
             f"恢复用时    {seconds:.1f} 秒",
             "",
@@ -50,7 +51,7 @@ def drill(settings: Settings, copies: Path, clock: Clock, live: House | None, si
             (folder / "seal").symlink_to(seal.resolve())
         house = open_restored(settings, folder / "data")
         try:
-            checks = [*compared, *_invariants(house), _reports(folder / "data" / "reports", live_reports)]
+            checks = [*compared, *_invariants(house), _reports(folder / "data", live_files)]
         finally:
             house.engine.dispose()
     finally:
@@ -128,11 +129,11 @@ def _invariants(house: House) -> list[tuple[str, list[str]]]:
 
 
 def _reports(folder: Path, live: Path | None) -> tuple[str, list[str]]:
-    """Restored report files are the live ones, byte for byte; what is in them, the rooms' own invariants check."""
-    files = [path for path in folder.rglob("*") if path.is_file()] if folder.is_dir() else []
+    """Restored reports and attachments are the live ones, byte for byte; what is in them, the rooms' own invariants check."""
+    files = [path for name in FOLDERS for path in (folder / name).rglob("*") if path.is_file()]
     different = []
     for path in files:
         origin = live / path.relative_to(folder) if live is not None else path
         if not origin.exists() or digest_of(origin) != digest_of(path):
             different.append(f"{path.name}: 与在用文件不同或在用文件缺失")
-    return f"报告文件与在用文件一致({len(files)} 个)" if live is not None else f"报告文件 {len(files)} 个", different
+    return f"报告与附件和在用文件一致({len(files)} 个)" if live is not None else f"报告与附件 {len(files)} 个", different

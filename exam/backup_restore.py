@@ -16,6 +16,7 @@ from exam.kit.durable import store
 from exam.kit.errors import Refused
 from exam.kit.house import House, system_actor
 from exam.kit.keys import Keys
+from exam.kit.sealed_files import FOLDERS
 from exam.settings import Settings
 
 SKIPPED_NUMBERS = 1000
@@ -50,9 +51,10 @@ def restore(copies: Path, data: Path, keys: Keys, until: datetime | None = None)
     replay(generation, pieces, partial / DATABASE, keys["database"])
     store_of = generation.folder.parent
     reports = 0
-    if (store_of / "reports").is_dir():
-        shutil.copytree(store_of / "reports", partial / "reports")
-        reports = sum(path.is_file() for path in (partial / "reports").rglob("*"))
+    for name in FOLDERS:
+        if (store_of / name).is_dir():
+            shutil.copytree(store_of / name, partial / name)
+            reports += sum(path.is_file() for path in (partial / name).rglob("*"))
     _place_anchor(store_of / "anchor", data.parent / "anchor")
     partial.replace(data)
     return Restored(generation.folder.name, pieces[-1].at if pieces else generation.at, len(pieces), reports)

@@ -37,6 +37,7 @@ from exam.kit.clock import local
 from exam.kit.durable import store, sync
 from exam.kit.errors import Refused
 from exam.kit.house import House
+from exam.kit.sealed_files import FOLDERS
 
 KEPT = 14
 """How many generations stay; older ones are removed after a new one is complete."""
@@ -284,7 +285,7 @@ def heads_of(connection: Any) -> dict[str, tuple[int, str]]:
 
 
 def _ship_piece(house: House, copies: Path, generation: Generation, probe: Any) -> None:
-    """Ships the committed frames that are not shipped yet. Files below `reports` go first: no shipped row may lack its file."""
+    """Ships the committed frames that are not shipped yet. Sealed files go first: no shipped row may lack its file."""
     wal = house.data / f"{DATABASE}-wal"
     last = generation.last_piece
     for _ in range(100):
@@ -337,9 +338,9 @@ def _read_frames(wal: Path, probe: Any, last: Line | None) -> tuple[bytes, str, 
 
 
 def _copy_reports(house: House, copies: Path) -> int:
-    """Copies files of `data/reports` that are not there yet. They are named by their content; one is only ever repaired."""
-    source, target = house.data / "reports", copies / "reports"
-    return _copy_new(source, target, house.cache.setdefault("backup.reports", {})) if source.is_dir() else 0
+    """Copies sealed files (reports, attachments) that are not there yet. They are named by their content; one is only ever repaired."""
+    seen = house.cache.setdefault("backup.reports", {})
+    return sum(_copy_new(house.data / name, copies / name, seen) for name in FOLDERS if (house.data / name).is_dir())
 
 
 def _copy_new(source: Path, target: Path, seen: dict[tuple[Path, Path], tuple[int, list[str], int]]) -> int:

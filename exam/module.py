@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import Session
+
 from exam import commands, knowledge_commands
+from exam.calendar import pages as calendar_pages
+from exam.calendar import service as calendar
 from exam.catalog import api as catalog_api
 from exam.catalog import pages as catalog_pages
 from exam.catalog import service as catalog
 from exam.kit import audit, auth, table_statistics
 from exam.kit.module import Invariant, Job, MenuEntry, Module
+from exam.knowledge import deciding_pages as knowledge_deciding_pages
 from exam.knowledge import edit_pages as knowledge_edit_pages
 from exam.knowledge import exchange_pages as knowledge_exchange_pages
+from exam.knowledge import form_pages as knowledge_form_pages
 from exam.knowledge import pages as knowledge_pages
 from exam.knowledge import service as knowledge
 from exam.messages import delivery as message_delivery
@@ -24,6 +30,12 @@ from exam.staff.facts import DEPARTMENTS
 from exam.visits import pages as visit_pages
 from exam.visits import verify
 
+
+def _set_up(db: Session) -> None:
+    knowledge.set_up(db)
+    calendar.load_starter(db)
+
+
 module = Module(
     name="exam",
     title="体检中心",
@@ -35,8 +47,11 @@ module = Module(
         *audit_pages.routes,
         *catalog_api.routes,
         *catalog_pages.routes,
+        *calendar_pages.routes,
         *knowledge_exchange_pages.routes,
         *knowledge_edit_pages.routes,
+        *knowledge_form_pages.routes,
+        *knowledge_deciding_pages.routes,
         *knowledge_pages.routes,
         *people_pages.routes,
         *visit_pages.routes,
@@ -49,6 +64,8 @@ module = Module(
         "audit.read": "查看审计日志",
         "catalog.read": "查看目录",
         "catalog.change": "修改目录",
+        "calendar.read": "查看工作日历",
+        "calendar.keep": "维护与审核工作日历",
         "knowledge.read": "查看知识库",
         "knowledge.propose": "提交规则修改",
         "knowledge.approve": "审批规则",
@@ -65,7 +82,7 @@ module = Module(
         "system": ("系统管理员", ("staff.accounts",)),
         "security": ("安全管理员", ("staff.rights",)),
         "audit": ("审计管理员", ("audit.read",)),
-        "catalog_keeper": ("目录管理员", ("catalog.read", "catalog.change")),
+        "catalog_keeper": ("目录管理员", ("catalog.read", "catalog.change", "calendar.read", "calendar.keep")),
         "reception": ("前台", ("people.read", "people.register", "people.reveal", "catalog.read", "messages.consent")),
         "desk_chief": (
             "前台主管",
@@ -79,7 +96,7 @@ module = Module(
             "主检医师",
             (
                 "people.read", "catalog.read", "messages.read", "messages.send", "knowledge.read", "knowledge.propose",
-                "knowledge.approve",
+                "knowledge.approve", "calendar.read", "calendar.keep",
             ),
         ),
     },
@@ -89,6 +106,7 @@ module = Module(
         MenuEntry("单位", "/organizations", "people.organizations", "building", 71),
         MenuEntry("短信", "/messages", "messages.read", "message", 72),
         MenuEntry("目录", "/catalog", "catalog.read", "book", 80),
+        MenuEntry("工作日历", "/calendar", "calendar.read", "calendar", 82),
         MenuEntry("知识库", "/knowledge", "knowledge.read", "bulb", 81),
         MenuEntry("账号", "/staff", "staff.accounts", "id", 90),
         MenuEntry("授权", "/staff/rights", "staff.rights", "shield-check", 91),
@@ -111,5 +129,5 @@ module = Module(
         Job("look_after_messages", 60, message_delivery.look_after),
         *upkeep.JOBS,
     ),
-    set_up=knowledge.set_up,
+    set_up=_set_up,
 )

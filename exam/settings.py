@@ -10,12 +10,12 @@ from pathlib import Path
 import msgspec
 
 CORE = (
-    "exam", "billing", "registration", "results", "critical_values", "chief_review", "reporting",
+    "exam", "billing", "registration", "group_orders", "results", "critical_values", "chief_review", "reporting",
     "interfaces",
 )  # fmt: skip
 """The core rooms in order, from the ground floor up."""
 
-MODEL_PACKAGES = ("exam.staff", "exam.people", "exam.catalog", "exam.knowledge", "exam.visits", "exam.messages", *CORE[1:])
+MODEL_PACKAGES = ("exam.staff", "exam.calendar", "exam.people", "exam.catalog", "exam.knowledge", "exam.visits", "exam.messages", *CORE[1:])
 
 
 DEMO_PHONE = "0771-0000000"
@@ -38,6 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     centre_phone: str = ""
     sms_url: str = ""
     sms_key: str = ""
+    payments: str = ""
     demo: bool = False
     demo_password: str = ""
     trusted_proxy: str = ""
@@ -83,6 +84,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         centre_phone=text("CENTRE_PHONE", DEMO_PHONE if text("DEMO") == "1" else ""),
         sms_url=text("SMS_URL"),
         sms_key=text("SMS_KEY"),
+        payments=text("PAYMENTS"),
         demo=text("DEMO") == "1",
         demo_password=text("DEMO_PASSWORD"),
         trusted_proxy=text("TRUSTED_PROXY"),

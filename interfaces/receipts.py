@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -12,17 +11,13 @@ from litestar import Request
 from litestar.concurrency import sync_to_thread
 from litestar.params import JSONBody
 
-from exam.kit import audit, auth, json_body, web
+from exam.kit import auth, json_body, web
 from exam.kit.errors import Refused
 from exam.kit.house import Actor, House, house_of
 from exam.messages import service
 from exam.messages.facts import Receipt
+from interfaces.refusals import audit_refusal
 from interfaces.sms_gateway import CLOCK_SECONDS, SIGNATURE_HEADER, TIMESTAMP_HEADER, setting_of, signature
-
-log = logging.getLogger("interfaces")
-
-MOST_AUDITED = 60
-"""Refused receipts that are audited in a minute; of more only the count is logged, or a flood would fill the disk."""
 
 MOST_BYTES = 64 * 1024
 
@@ -48,7 +43,10 @@ async def require_signature(request: Request[Any, Any, Any]) -> None:
     content = await request.body()
     problem = _problem(house, request.headers, request.url.path, content)
     if problem:
-        await sync_to_thread(_audit_refusal, house, request.client.host if request.client else "", problem)
+        terminal = request.client.host if request.client else ""
+        await sync_to_thread(
+            audit_refusal, house, gateway_actor(house.site), terminal, "interfaces.receipt", "gateway:sms", problem
+        )
         refused = Refused("interfaces.not_signed", "回执的签名无效或已过期,未采纳", "请核对密钥和网关的系统时间")
         refused.status = 401
         raise refused
@@ -66,19 +64,6 @@ def _problem(house: House, headers: Any, path: str, content: bytes) -> str:
         return "signature"
     # Within these minutes a receipt may come again: its number counts once, so a replay changes nothing.
     return "" if abs(house.clock.now().timestamp() - int(timestamp)) <= CLOCK_SECONDS else "too_old"
-
-
-def _audit_refusal(house: House, terminal: str, problem: str) -> None:
-    minute = int(house.clock.now().timestamp()) // 60
-    counted: tuple[int, int] = house.cache.get("interfaces.refused", (0, 0))
-    count = counted[1] + 1 if counted[0] == minute else 1
-    house.cache["interfaces.refused"] = (minute, count)
-    log.warning("a receipt was refused: %s", problem)
-    if count > MOST_AUDITED:
-        return
-    with house.unit(gateway_actor(house.site)) as db:
-        db.info["terminal"] = terminal
-        audit.note(db, "interfaces.receipt", subject="gateway:sms", reason=problem, result="refused")
 
 
 def gateway_actor(site: str) -> Actor:

@@ -20,7 +20,7 @@ from exam.kit.money import yuan
 from exam.people import service as people
 from exam.people.facts import SEX_NAMES, Person
 from exam.visits import service as visits
-from exam.visits.facts import CATEGORY_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
+from exam.visits.facts import AWAY, CATEGORY_NAMES, VISIT_STATE_NAMES, VisitCard, VisitState
 from exam.visits.models import Visit, VisitBoard
 from registration import service as desk
 from registration.facts import TILE_NAMES, Board, DayPlaces, Tile
@@ -30,7 +30,7 @@ PAGE_SIZE = 20
 MOST_PERSONS = 20
 MOST_EXPORTED = 5000
 
-_LIVE = VisitBoard.state != VisitState.CANCELLED
+_LIVE = VisitBoard.state.not_in(sorted(AWAY))
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -70,7 +70,7 @@ def predicate(tile: Tile, day: date) -> ColumnElement[bool]:
     conditions: dict[Tile, ColumnElement[bool]] = {
         Tile.BOOKED: VisitBoard.state == VisitState.BOOKED,
         Tile.TO_PAY: and_(
-            VisitBoard.state.not_in((VisitState.BOOKED, VisitState.CANCELLED)), VisitBoard.registered_at.is_not(None),
+            VisitBoard.state != VisitState.BOOKED, _LIVE, VisitBoard.registered_at.is_not(None),
             VisitBoard.amount_due_fen > 0,
         ),
         Tile.CHECKED_IN: during(VisitBoard.checked_in_at),

@@ -18,7 +18,7 @@ from exam.people import service as people
 from exam.people.facts import SEX_NAMES
 from exam.visits import orders
 from exam.visits import service as visits
-from exam.visits.facts import LineState, OrderLine, VisitCard, VisitState
+from exam.visits.facts import AWAY, LineState, OrderLine, VisitCard, VisitState
 from exam.visits.models import OrderLineRow
 from registration import consent_paper, rules, starter
 from registration.facts import CONSENT_GIVER_NAMES, WITHDRAWAL_REASON, Consent, ConsentAsked, ConsentGiver, ConsentText
@@ -152,7 +152,7 @@ def give(db: Session, visit_id: UUID, version: int, channel: str = "desk") -> No
     """
     visit = visits.get_row(db, visit_id, lock=True)
     card = visits.card(db, visit_id)
-    if card.state in (VisitState.BOOKED, VisitState.CANCELLED):
+    if card.state in (VisitState.BOOKED, *AWAY):
         raise Refused("registration.consent_too_early", "未登记或已取消的体检单不能记录知情同意", "请先办理登记", "consent")
     given = standing(db, visit_id)
     if given is not None and not _unsigned(db, _private(db, card, orders.lines(db, visit_id)), given):

@@ -18,7 +18,7 @@ from exam.people import service as people
 from exam.people.facts import SEX_NAMES
 from exam.visits import orders, tubes
 from exam.visits import service as visits
-from exam.visits.facts import LineState, OrderLine, TubeCard, VisitCard, VisitState
+from exam.visits.facts import AWAY, LineState, OrderLine, TubeCard, VisitCard, VisitState
 from registration import rules, slips
 from registration.facts import Printable, SlipKind, SlipsPrinted
 from registration.models import SlipPrint
@@ -87,7 +87,7 @@ def record(db: Session, visit_id: UUID, wanted: Sequence[tuple[str, str]]) -> tu
     card = visits.card(db, visit_id)
     if not wanted:
         raise Refused("registration.nothing_chosen", "没有选择要打印的单据", "请至少勾选一种单据", "slips")
-    if card.state in (VisitState.BOOKED, VisitState.CANCELLED):
+    if card.state in (VisitState.BOOKED, *AWAY):
         raise Refused("registration.not_printable", "未登记或已取消的体检单不能打印", "请先办理登记", "slips")
     if card.checked_in_at is None:
         raise Refused("registration.not_checked_in", "尚未报到,不能打印导检单和标签", "请先办理报到", "slips")

@@ -52,7 +52,7 @@ class RecheckStanding(msgspec.Struct, frozen=True):
 
     state: RecheckState
     due_on: date
-    visit_id: UUID | None = None
+    booked_id: UUID | None = None
     reason: str = ""
     is_withdrawn: bool = False
 
@@ -85,7 +85,7 @@ class Recheck(msgspec.Struct, frozen=True):
     @property
     def booked_id(self) -> UUID | None:
         """The visit that is booked for it."""
-        return self.standing.visit_id
+        return self.standing.booked_id
 
 
 class RecheckTab(StrEnum):
@@ -115,6 +115,13 @@ class RecheckLine(msgspec.Struct, frozen=True):
     group_names: tuple[str, ...]
     booked: VisitCard | None = None
     days_late: int = 0
+
+
+class RecheckOrigin(msgspec.Struct, frozen=True):
+    """An earlier visit, and what is examined again because of it: names of groups, without those of private ones."""
+
+    card: VisitCard
+    names: tuple[str, ...]
 
 
 class RecheckList(msgspec.Struct, frozen=True):

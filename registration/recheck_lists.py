@@ -19,10 +19,11 @@ from exam.kit.house import actor_of, house_of
 from exam.people import service as people
 from exam.people.facts import SEX_NAMES
 from exam.visits import service as visits
+from exam.visits.facts import VisitCard
 from exam.visits.models import Visit
 from registration import recheck_rules, rechecks
 from registration.models import RecheckBoard, RecheckRow
-from registration.recheck_facts import RECHECK_STATE_NAMES, RecheckLine, RecheckList, RecheckState, RecheckTab
+from registration.recheck_facts import RECHECK_STATE_NAMES, RecheckLine, RecheckList, RecheckOrigin, RecheckState, RecheckTab
 
 PAGE_SIZE = 30
 MOST_EXPORTED = 5_000
@@ -46,9 +47,9 @@ def recheck_list(db: Session, filters: RecheckFilters, page: int = 1, size: int 
     """A page of a list, what is due first before the others; a fixed number of statements."""
     today = day_of(house_of(db).clock.now())
     matches = _matches(db, filters)
-    found = and_(_tab(filters.tab, today), *matches)
-    counted = _joined(select(*(func.count().filter(_tab(tab, today)) for tab in RecheckTab)))
-    counts = dict(zip(RecheckTab, db.execute(counted.where(*matches)).one(), strict=True))
+    known = rechecks.RECHECKS.rows.join(Visit, Visit.id == RecheckBoard.visit_id).where(*matches)
+    counted = known.with_only_columns(*(func.count().filter(_tab(tab, today)) for tab in RecheckTab))
+    counts = dict(zip(RecheckTab, db.execute(counted).one(), strict=True))
     total = counts[filters.tab]
     pages = max(-(-total // size), 1)
     page = min(max(page, 1), pages)
@@ -56,22 +57,8 @@ def recheck_list(db: Session, filters: RecheckFilters, page: int = 1, size: int 
     order = (
         (RecheckBoard.due_on.desc(), RecheckBoard.recheck_id.desc()) if is_ended else (RecheckBoard.due_on, RecheckBoard.recheck_id)
     )
-    rows = db.execute(
-        _joined(select(RecheckRow.__table__, *rechecks.board_columns()))
-        .where(found)
-        .order_by(*order)
-        .limit(size)
-        .offset((page - 1) * size)
-    ).all()
+    rows = db.execute(known.where(_tab(filters.tab, today)).order_by(*order).limit(size).offset((page - 1) * size)).all()
     return RecheckList(filters.tab, lines_of(db, rows, today), counts, page, pages, total)
-
-
-def _joined(statement: Any) -> Any:
-    return (
-        statement.select_from(RecheckBoard)
-        .join(RecheckRow, RecheckRow.id == RecheckBoard.recheck_id)
-        .join(Visit, Visit.id == RecheckBoard.visit_id)
-    )
 
 
 def _tab(tab: RecheckTab, today: date) -> ColumnElement[bool]:
@@ -139,11 +126,22 @@ def lines_of_visit(db: Session, visit_id: UUID, *, is_origin: bool) -> tuple[Rec
     """What was ordered after a visit (`is_origin`), or what it is booked for; two or three statements, one where there is none."""
     column = RecheckBoard.visit_id if is_origin else RecheckBoard.booked_id
     rows = db.execute(
-        _joined(select(RecheckRow.__table__, *rechecks.board_columns()))
-        .where(column == visit_id, RecheckBoard.site == actor_of(db).site)
-        .order_by(RecheckBoard.due_on, RecheckBoard.recheck_id)
+        rechecks.RECHECKS.rows.where(column == visit_id, RecheckBoard.site == actor_of(db).site).order_by(
+            RecheckBoard.due_on, RecheckBoard.recheck_id
+        )
     ).all()
     return lines_of(db, rows, day_of(house_of(db).clock.now())) if rows else ()
+
+
+def origins_of_visit(db: Session, visit_id: UUID) -> tuple[RecheckOrigin, ...]:
+    """The earlier visits that a visit is a recheck of, each once, the oldest first."""
+    cards: dict[UUID, VisitCard] = {}
+    names: dict[UUID, dict[str, None]] = {}
+    for line in lines_of_visit(db, visit_id, is_origin=False):
+        cards[line.card.id] = line.card
+        told = ("隐私项目",) if line.recheck.is_private else line.group_names
+        names.setdefault(line.card.id, {}).update(dict.fromkeys(told))
+    return tuple(RecheckOrigin(card, tuple(names[card.id])) for card in sorted(cards.values(), key=lambda card: card.exam_on))
 
 
 def recheck_sheet(db: Session, filters: RecheckFilters) -> bytes:

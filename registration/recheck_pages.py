@@ -174,8 +174,10 @@ def ask(request: AnyRequest, db: web.Db, recheck_id: FromPath[str], action: From
     found = rechecks.recheck(db, web.uuid_of(recheck_id))
     if action not in ACTIONS:
         raise NotFound
+    groups = catalog.catalogue(db, service.today_of(db)).groups
     return web.page(
         db, "registration/_recheck_action.html", recheck=found, action=action, title=ACTIONS[action],
+        group_names=[groups[code].name if code in groups else code for code in found.groups],
         card=visits.card(db, found.visit_id), reasons=RECHECK_CANCEL_REASONS, today=service.today_of(db),
         last=service.today_of(db) + timedelta(days=recheck_rules.MOST_DAYS), steps=rechecks.steps(db, found.id),
         url=f"{RECHECKS}/{found.id}/{action}",
@@ -205,9 +207,9 @@ def undo(request: AnyRequest, db: web.Db, recheck_id: FromPath[str], data: FormD
 
 
 def visit_strip(db: Session, card: VisitCard) -> VisitStrip | None:
-    """Fills VISIT_STRIPS: which visit's recheck this one is booked for."""
-    lines = recheck_lists.lines_of_visit(db, card.id, is_origin=False)
-    return VisitStrip("registration/_recheck_strip.html", lines) if lines else None
+    """Fills VISIT_STRIPS: which visits' rechecks this one is booked for."""
+    origins = recheck_lists.origins_of_visit(db, card.id)
+    return VisitStrip("registration/_recheck_strip.html", origins) if origins else None
 
 
 routes = (show_rechecks, find_rechecks, export_rechecks, show_booking, book, ask, cancel, postpone, undo)

@@ -77,7 +77,7 @@ def after(now: RecheckStanding, kind: str, visit_id: UUID | None, due_on: date |
     state = RecheckState(RECHECK.move(now.state, kind, RECHECK_FACT_NAMES.get(kind, kind)))
     return msgspec.structs.replace(
         now, state=state, due_on=due_on if kind == POSTPONE and due_on else now.due_on,
-        visit_id=visit_id if kind == BOOK else None if state in (_S.OPEN, _S.CANCELLED) else now.visit_id,
+        booked_id=visit_id if kind == BOOK else None if state in (_S.OPEN, _S.CANCELLED) else now.booked_id,
         reason=reason if kind in (CANCEL, WITHDRAW) else "", is_withdrawn=kind == WITHDRAW,
     )  # fmt: skip
 

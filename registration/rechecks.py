@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Row, bindparam, or_, select
+from sqlalchemy import ColumnElement, Row, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from exam.catalog import rules as catalog_rules
 from exam.kit import audit
+from exam.kit.boards import FactBoard
 from exam.kit.clock import day_of
-from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import actor_of, house_of
@@ -46,6 +46,7 @@ from registration.recheck_facts import (
 )
 
 _GROUPS = tuple[str, ...]
+RECHECKS = FactBoard("recheck", RecheckRow, RecheckFact, RecheckBoard, key="recheck_id")
 _CONCERNED = PreparedStatement(
     select(RecheckBoard.recheck_id)
     .join(Visit, Visit.person_id == RecheckBoard.person_id)
@@ -77,8 +78,7 @@ def order(db: Session, visit_id: UUID, wanted: Sequence[NewRecheck]) -> tuple[UU
              "is_private": each.is_private, "ordered_by": actor.staff_id, "ordered_name": actor.name, "ordered_at": now}
         )  # fmt: skip
         have.append(groups)
-    insert_rows(db, RecheckRow, rows)
-    insert_rows(db, RecheckBoard, [board_row(row, recheck_rules.standing(row["due_on"], ()), 0) for row in rows])
+    RECHECKS.open(db, [(row, told(recheck_rules.standing(row["due_on"], ()))) for row in rows])
     for row in rows:
         announce(db, RecheckOrdered(visit_id, visit.site, row["id"]))
     return tuple(row["id"] for row in rows)
@@ -86,19 +86,15 @@ def order(db: Session, visit_id: UUID, wanted: Sequence[NewRecheck]) -> tuple[UU
 
 def withdraw(db: Session, visit_id: UUID, reason: str) -> int:
     """The review that ordered them no longer stands: what nobody booked yet is cancelled. Returns how many."""
-    waiting = [each for each in of_visit(db, visit_id) if each.state is RecheckState.OPEN]
+    waiting = _hold_open(db, RecheckBoard.visit_id == visit_id)
     for each in waiting:
         _add(db, each.id, WITHDRAW, reason=reason)
     return len(waiting)
 
 
-def board_row(row: dict[str, Any], stands: RecheckStanding, facts: int) -> dict[str, Any]:
-    """A recheck's row of the board."""
-    return {
-        "recheck_id": row["id"], "site": row["site"], "person_id": row["person_id"], "visit_id": row["visit_id"],
-        "state": stands.state.value, "due_on": stands.due_on, "booked_id": stands.visit_id, "reason": stands.reason,
-        "is_withdrawn": stands.is_withdrawn, "facts": facts,
-    }  # fmt: skip
+def told(stands: RecheckStanding) -> dict[str, Any]:
+    """What the board says of a recheck that stands there."""
+    return {**msgspec.structs.asdict(stands), "state": stands.state.value}
 
 
 # --- the desk's acts -------------------------------------------------------------------------------------------------
@@ -139,8 +135,11 @@ def postpone(db: Session, recheck_id: UUID, due_on: date | None, reason: str) ->
 
 
 def undo(db: Session, recheck_id: UUID, reason: str) -> Recheck:
-    """Takes a cancelling back. A booking is taken back by cancelling its visit, an examination by its department."""
+    """Takes a cancelling of the desk back. A booking is taken back by cancelling its visit, an examination by its department."""
     known = recheck(db, recheck_id)
+    if known.standing.is_withdrawn:
+        # The next final signature orders what is still wanted: restored, it would stand there twice.
+        raise Refused("registration.recheck_withdrawn", "该复查计划已随终审撤销,不能恢复", "如仍需复查,由主检医师终审时重新开立")
     if known.state in (RecheckState.BOOKED, RecheckState.DONE):
         raise Refused(
             "registration.recheck_by_visit", "已预约或已复查的计划随体检单变化,不能单独撤销", "如不再复查,请取消该体检单的预约"
@@ -156,26 +155,19 @@ def reminded(db: Session, recheck_id: UUID) -> Recheck:
 def _add(
     db: Session, recheck_id: UUID, kind: str, *, visit_id: UUID | None = None, due_on: date | None = None, reason: str = ""
 ) -> Recheck:
-    house, actor = house_of(db), actor_of(db)
-    wanted = select(RecheckBoard).where(RecheckBoard.recheck_id == recheck_id, RecheckBoard.site == actor.site)
-    board = db.scalar(wanted.with_for_update().execution_options(populate_existing=True))
-    if board is None:
+    held = RECHECKS.hold(db, recheck_id)
+    if held is None:
         raise NotFound("没有找到该复查计划", "请从复查名单中选择")
-    stands = recheck_rules.after(_standing_of(board), kind, visit_id, due_on, reason)
-    fact = {
-        "id": house.ids.new(), "recheck_id": recheck_id, "number": board.facts + 1, "kind": kind, "visit_id": visit_id, "due_on": due_on,
-        "reason": reason, "at": house.clock.now(), "actor_id": actor.staff_id, "actor": actor.name,
-    }  # fmt: skip
-    insert_rows(db, RecheckFact, [fact])
-    board.state, board.due_on, board.booked_id = stands.state.value, stands.due_on, stands.visit_id
-    board.reason, board.is_withdrawn, board.facts = stands.reason, stands.is_withdrawn, board.facts + 1
-    db.flush()
-    audit.note(db, f"registration.recheck_{kind}", subject=f"visit:{visits.get_row(db, board.visit_id).visit_no}", reason=reason)
-    announce(db, RecheckMoved(board.visit_id, board.site, recheck_id, kind))
-    if stands.state is not RecheckState.OPEN and not any(each.state is RecheckState.OPEN for each in of_visit(db, board.visit_id)):
+    known = to_recheck(held)
+    stands = recheck_rules.after(known.standing, kind, visit_id, due_on, reason)
+    fact = {"kind": kind, "visit_id": visit_id, "due_on": due_on, "reason": reason, "at": house_of(db).clock.now()}
+    RECHECKS.add(db, recheck_id, held.now_facts + 1, fact, told(stands))
+    audit.note(db, f"registration.recheck_{kind}", subject=f"visit:{visits.get_row(db, known.visit_id).visit_no}", reason=reason)
+    announce(db, RecheckMoved(known.visit_id, known.site, recheck_id, kind))
+    if stands.state is not RecheckState.OPEN and not any(each.state is RecheckState.OPEN for each in of_visit(db, known.visit_id)):
         # Nobody is asked any more to come for what is booked or not wanted.
-        messages.withdraw(db, board.visit_id, Occasion.RECHECK, "not_due")
-    return recheck(db, recheck_id)
+        messages.withdraw(db, known.visit_id, Occasion.RECHECK, "not_due")
+    return msgspec.structs.replace(known, standing=stands)
 
 
 def _contents(db: Session, visit_id: UUID) -> dict[str, LineState]:
@@ -225,7 +217,7 @@ def on_milestone_reached(db: Session, event: MilestoneReached) -> None:
 def _answer(db: Session, visit_id: UUID, lines: Mapping[str, LineState]) -> None:
     visit = visits.get_row(db, visit_id)
     examined = {code for code, state in lines.items() if state == LineState.CONFIRMED}
-    for each in open_of_person(db, visit.person_id):
+    for each in _hold_open(db, RecheckBoard.person_id == visit.person_id):
         is_later = each.visit_id != visit_id and day_of(each.ordered_at) <= visit.exam_on
         if is_later and recheck_rules.is_answered(each.groups, examined):
             _add(db, each.id, BOOK, visit_id=visit_id, reason="该次体检已检查")
@@ -255,23 +247,17 @@ def booked_for(db: Session, visit_id: UUID) -> tuple[Recheck, ...]:
 
 def open_of_person(db: Session, person_id: UUID) -> tuple[Recheck, ...]:
     """What a person has still to be examined again; one statement."""
-    return _read(db, (RecheckBoard.person_id == person_id) & (RecheckBoard.state == RecheckState.OPEN.value))
+    return _read(db, RecheckBoard.person_id == person_id, RecheckBoard.state == RecheckState.OPEN.value)
 
 
-def _read(db: Session, condition: Any) -> tuple[Recheck, ...]:
-    rows, boards = RecheckRow.__table__, RecheckBoard.__table__
-    joined = select(rows, *board_columns()).join(boards, boards.c.recheck_id == rows.c.id)
-    listed = joined.where(condition, rows.c.site == actor_of(db).site).order_by(boards.c.due_on, rows.c.id)
-    return tuple(to_recheck(row) for row in db.execute(listed))
+def _hold_open(db: Session, condition: ColumnElement[bool]) -> tuple[Recheck, ...]:
+    """What is open and stays so until the unit ends: what somebody else answers or books at this moment is not among it."""
+    return _read(db, condition, RecheckBoard.state == RecheckState.OPEN.value, is_held=True)
 
 
-def board_columns() -> tuple[Any, ...]:
-    """The board's columns under names of their own, beside those of the row."""
-    table = RecheckBoard.__table__
-    return (
-        table.c.state.label("now_state"), table.c.due_on.label("now_due_on"), table.c.booked_id.label("now_booked_id"),
-        table.c.reason.label("now_reason"), table.c.is_withdrawn.label("now_is_withdrawn"),
-    )  # fmt: skip
+def _read(db: Session, *conditions: ColumnElement[bool], is_held: bool = False) -> tuple[Recheck, ...]:
+    mine = RECHECKS.rows.where(*conditions, RecheckRow.site == actor_of(db).site).order_by(RecheckBoard.due_on, RecheckRow.id)
+    return tuple(to_recheck(row) for row in db.execute(RECHECKS.held(mine) if is_held else mine))
 
 
 def to_recheck(row: Row[Any]) -> Recheck:
@@ -282,10 +268,6 @@ def to_recheck(row: Row[Any]) -> Recheck:
         reason=row.reason, rule=row.rule, ordered_by=row.ordered_name, ordered_at=row.ordered_at, standing=standing,
         is_private=row.is_private,
     )  # fmt: skip
-
-
-def _standing_of(board: RecheckBoard) -> RecheckStanding:
-    return RecheckStanding(RecheckState(board.state), board.due_on, board.booked_id, board.reason, board.is_withdrawn)
 
 
 def steps(db: Session, recheck_id: UUID) -> tuple[RecheckStep, ...]:

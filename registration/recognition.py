@@ -21,7 +21,7 @@ from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
-from exam.visits.facts import BEGUN, LineState, VisitCard, VisitState
+from exam.visits.facts import AWAY, BEGUN, LineState, VisitCard
 from exam.visits.models import Visit
 from registration import rules
 from registration.facts import GroupChoice, PackageChoice, Quote, Recognised
@@ -50,7 +50,7 @@ def recognise(db: Session, id_no: str, on: date | None = None) -> Recognised:
         id_kind=number.kind, id_masked=masks.mask_id(number.number), sex=sex, birth_on=birth_on, age=age, person_id=known,
         name=name,
         phone_masked=phone, visits=own[:EARLIER_VISITS],
-        today=next((card for card in own if card.exam_on == day and card.state != VisitState.CANCELLED), None),
+        today=next((card for card in own if card.exam_on == day and card.state not in AWAY), None) or rules.waiting(own, day),
         # What fits cannot be told before sex and age are known.
         package=rules.preselect(packages(db, day, sex, age), last) if sex and age is not None else "", warnings=number.warnings,
         sms_consent=messages.consent_of(db, known) if known is not None else None,

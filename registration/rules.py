@@ -11,7 +11,7 @@ from exam.catalog import rules as catalog_rules
 from exam.catalog.facts import Catalogue, DepartmentKind, ItemGroup, Package
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
-from exam.visits.facts import BEGUN, CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitState
+from exam.visits.facts import AWAY, BEGUN, CATEGORY_NAMES, LINE_STATE_NAMES, LineState, OrderLine, VisitCard, VisitState
 from registration.facts import WOMENS_REASONS, BoardRow, ConsentGiver, GroupChoice, OpenLineChoice, PackageChoice, Quote, Tile
 
 DEFAULT_CAPACITY = 150
@@ -62,23 +62,23 @@ def is_booked(row: BoardRow, day: date) -> bool:
 
 def is_to_pay(row: BoardRow, day: date) -> bool:
     """待交费: registered for this day, and the person's own part is not paid in full (domain.md §1.4)."""
-    is_live = row.state not in (VisitState.BOOKED, VisitState.CANCELLED)
+    is_live = row.state not in (VisitState.BOOKED, *AWAY)
     return row.exam_on == day and is_live and row.registered_at is not None and row.amount_due_fen > 0
 
 
 def is_checked_in(row: BoardRow, day: date) -> bool:
     """已报到: checked in on this day, and still so; drawing blood changes nothing about it (domain.md §1.4)."""
-    return row.exam_on == day and row.state != VisitState.CANCELLED and _is_on(row.checked_in_at, day)
+    return row.exam_on == day and row.state not in AWAY and _is_on(row.checked_in_at, day)
 
 
 def is_blood_drawn(row: BoardRow, day: date) -> bool:
     """已抽血: at least one blood tube of a visit of this day was collected on this day (domain.md §1.4)."""
-    return row.exam_on == day and row.state != VisitState.CANCELLED and _is_on(row.blood_drawn_at, day)
+    return row.exam_on == day and row.state not in AWAY and _is_on(row.blood_drawn_at, day)
 
 
 def is_examined(row: BoardRow, day: date) -> bool:
     """已检查: the guide sheet of a visit of this day was returned on this day (domain.md §1.4)."""
-    return row.exam_on == day and row.state != VisitState.CANCELLED and _is_on(row.sheet_returned_at, day)
+    return row.exam_on == day and row.state not in AWAY and _is_on(row.sheet_returned_at, day)
 
 
 PREDICATES = {
@@ -90,9 +90,17 @@ PREDICATES = {
 }
 
 
+def waiting(own: Iterable[VisitCard], day: date) -> VisitCard | None:
+    """The visit that a person who stands at the desk came for: the one booked for this day, or one on an employer's list."""
+    cards = list(own)
+    booked = (card for card in cards if card.exam_on == day and card.state == VisitState.BOOKED)
+    listed = (card for card in sorted(cards, key=lambda card: card.exam_on) if card.state == VisitState.LISTED and card.exam_on >= day)
+    return next(booked, None) or next(listed, None)
+
+
 def takes_place(state: str) -> bool:
-    """Whether a visit takes one of its day's places: every one that is not cancelled."""
-    return state != VisitState.CANCELLED
+    """Whether a visit takes one of its day's places: every one that has a day and is not cancelled."""
+    return state not in AWAY
 
 
 # --- places ------------------------------------------------------------------------------------------------------------
@@ -199,7 +207,7 @@ def require_cancellable(state: VisitState, lines: Iterable[OrderLine], collected
         raise Refused(
             "registration.already_examined", f"“{busy[0].name}”{shown},不能取消登记", "已开始检查的体检单请办理拒检后交单"
         )
-    if state not in (VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN):
+    if state not in (VisitState.LISTED, VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN):
         raise Refused("registration.not_cancellable", "当前状态不能取消登记", "请刷新页面查看最新状态")
 
 

@@ -25,7 +25,7 @@ from exam.people.rules import age_on
 from exam.visits import orders, tubes
 from exam.visits import rules as visit_rules
 from exam.visits import service as visits
-from exam.visits.facts import LineState, Milestone, TubeEvent, VisitState
+from exam.visits.facts import AWAY, LineState, Milestone, TubeEvent, VisitState
 from exam.visits.models import Visit, VisitBoard, VisitMilestone
 from registration import consents, rules, telling
 from registration.facts import (
@@ -77,9 +77,9 @@ def capacity_of(db: Session, day: date) -> int:
 
 
 def taken(db: Session, day: date) -> int:
-    """How many places of a day are taken: every visit that is not cancelled, also of those who came without a booking."""
+    """How many places of a day are taken: every visit that has this day and is not cancelled, also of those who just came."""
     statement = select(func.count()).where(
-        VisitBoard.site == actor_of(db).site, VisitBoard.exam_on == day, VisitBoard.state != VisitState.CANCELLED
+        VisitBoard.site == actor_of(db).site, VisitBoard.exam_on == day, VisitBoard.state.not_in(sorted(AWAY))
     )
     return db.scalar(statement) or 0
 
@@ -113,8 +113,9 @@ def book(db: Session, new: NewBooking) -> Opened:
 def walk_in(db: Session, new: WalkIn) -> Opened:
     """Registers a person at the desk and opens their visit, in one transaction (T2).
 
-    A known document leads to its file, whose name may be left out. A booking for today becomes the registration; who has
-    none is taken in even when the day is full, with a warning. With `exam_on` it is a booking for that day instead.
+    A known document leads to its file, whose name may be left out. A booking for today becomes the registration, or else
+    the place on an employer's list; who has none is taken in even when the day is full, with a warning. With `exam_on` it is
+    a booking for that day instead.
     """
     today = today_of(db)
     lock_desk(db)
@@ -128,9 +129,7 @@ def walk_in(db: Session, new: WalkIn) -> Opened:
     if new.exam_on is not None:
         opened = book(db, booking)
         return Opened(opened.visit_id, opened.visit_no, False, (*warnings, *opened.warnings))
-    waiting = next(
-        (card for card in visits.of_person(db, person_id) if card.exam_on == today and card.state == VisitState.BOOKED), None
-    )
+    waiting = rules.waiting(visits.of_person(db, person_id), today)
     if waiting is not None:
         register(db, waiting.id)
         changed = ("已按原预约的套餐登记,如需调整请在体检单中增减项目",) if new.package or new.groups else ()
@@ -184,8 +183,13 @@ def _open(db: Session, new: NewBooking, *, is_booking: bool) -> Opened:
 
 
 def register(db: Session, visit_id: UUID) -> None:
-    """A booked person stands at the desk: the booking becomes a registration (T2). Only on the day of the visit."""
+    """A booked person stands at the desk: the booking becomes a registration (T2). Only on the day of the visit.
+
+    Who is on an employer's list may come on any day until the list ends; the visit's day is today then.
+    """
     visit = visits.get_row(db, visit_id, lock=True)
+    if visits.state_of(db, visit_id) == VisitState.LISTED and visit.exam_on >= today_of(db):
+        visits.move_day(db, visit_id, today_of(db))
     rules.require_exam_day(visit.exam_on, today_of(db))
     visits.reach(db, visit_id, Milestone.REGISTERED)
     audit.note(db, "registration.register", subject=f"visit:{visit.visit_no}")
@@ -198,7 +202,7 @@ def rebook(db: Session, visit_id: UUID, exam_on: date) -> None:
     lock_desk(db)
     visit = visits.get_row(db, visit_id, lock=True)
     before = visit.exam_on
-    if exam_on == before:
+    if exam_on == before and visits.state_of(db, visit_id) != VisitState.LISTED:
         raise Refused("registration.same_day", f"体检日期已是 {before.isoformat()}", "请选择其他日期", "exam_on")
     if exam_on != today:
         rules.require_place(exam_on, capacity_of(db, exam_on), taken(db, exam_on))

@@ -76,12 +76,11 @@ class VisitSheet(msgspec.Struct, frozen=True):
 
 def visit_sheet(db: Session, visit_no: str) -> VisitSheet:
     """A visit's page. The reading is audited and durable before the answer leaves."""
-    visit = service.visit_of(db, visit_no)
-    card = visits.card(db, visit.id)
+    card = visits.card_of(db, visit_no)
     audit.read(db, "registration.read_visit", f"visit:{card.visit_no}")
-    catalogue = visits.catalogue_of(db, visit)
-    lines, cards = orders.lines(db, visit.id), tubes.of_visit(db, visit.id)
-    account = billing.account(db, visit.id)
+    catalogue = visits.catalogue_of(db, card)
+    lines, cards = orders.lines(db, card.id), tubes.of_visit(db, card.id)
+    account = billing.account(db, card.id)
     return VisitSheet(
         card=card, person=people.person(db, card.person_id),
         departments={code: department.name for code, department in catalogue.departments.items()},

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import Date, Select, String, and_, cast, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
-from billing.facts import Account, Payment, Refund
+from billing.facts import Payment, Refund, VisitAccount
 from exam.kit.money import yuan
 from exam.staff.models import Staff
 from exam.visits.facts import Milestone, Progress, TubeEvent
@@ -20,6 +20,7 @@ from exam.visits.models import LineProgress, OrderLineRow, TubeFact, TubeRow, Vi
 from registration.models import ConsentFact
 
 MILESTONE_NAMES = {
+    Milestone.LISTED: "列入团检名单",
     Milestone.BOOKED: "预约",
     Milestone.REGISTERED: "登记",
     Milestone.CHECKED_IN: "报到",
@@ -71,7 +72,7 @@ class Step(msgspec.Struct, frozen=True):
     actor_id: UUID | None = None
 
 
-def of_visit(db: Session, visit_id: UUID, account: Account) -> tuple[Step, ...]:
+def of_visit(db: Session, visit_id: UUID, account: VisitAccount) -> tuple[Step, ...]:
     """A visit's steps; one statement, and one more where somebody handled money who did nothing else."""
     rows = db.execute(_statement(visit_id)).all()
     names = {row.actor_id: row.staff_name for row in rows if row.staff_name}
@@ -153,7 +154,7 @@ def _listed(rows: Sequence[Any], due_on: date | None) -> str:
     return "、".join(names[:MOST_NAMES]) + more + (f"(至 {due_on.isoformat()})" if due_on else "")
 
 
-def _money(account: Account, names: dict[UUID, str]) -> Iterator[Step]:
+def _money(account: VisitAccount, names: dict[UUID, str]) -> Iterator[Step]:
     for moves, word in ((account.payments, "收款"), (account.refunds, "退费")):
         for move in moves:
             about = f"¥{yuan(move.amount_fen)}" + (f" {move.receipt_no}" if move.receipt_no else "")

@@ -14,7 +14,6 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from exam.kit.errors import Refused
 from exam.kit.module import Invariant
 from exam.visits import rules as visit_rules
 from exam.visits.facts import BEGUN, LineState, TubeEvent, VisitState
@@ -23,7 +22,7 @@ from exam.visits.spans import Span, spans, visit_spans
 from registration import recheck_rules, rechecks
 from registration.board import predicate
 from registration.facts import TILE_NAMES, BoardRow, Tile
-from registration.models import RecheckBoard, RecheckFact, RecheckRow, SlipPrint
+from registration.models import RecheckRow, SlipPrint
 from registration.rules import PREDICATES
 
 _STREAM = {"yield_per": 5000}
@@ -93,31 +92,11 @@ def prints_have_subjects(db: Session) -> Iterator[str]:
 
 def rechecks_follow(db: Session) -> Iterator[str]:
     """A recheck's facts are numbered 1, 2, 3 …, each was possible, and the list says what follows from them."""
-    for span in spans(db, RecheckRow.id):
-        facts: dict[UUID, list[Any]] = {}
-        table = RecheckFact.__table__
-        for fact in db.execute(select(table).where(span.holds(table.c.recheck_id)).order_by(table.c.recheck_id, table.c.number)):
-            facts.setdefault(fact.recheck_id, []).append(fact)
-        boards = {row.recheck_id: row for row in db.execute(select(RecheckBoard.__table__).where(span.holds(RecheckBoard.recheck_id)))}
-        for row in db.execute(select(RecheckRow.__table__).where(span.holds(RecheckRow.id))).mappings():
-            yield from _recheck(dict(row), facts.get(row["id"], []), boards.get(row["id"]))
 
+    def follow(row: Any, facts: Any) -> dict[str, Any]:
+        return rechecks.told(recheck_rules.standing(row.due_on, facts))
 
-def _recheck(row: dict[str, Any], facts: list[Any], board: Any) -> Iterator[str]:
-    if [fact.number for fact in facts] != list(range(1, len(facts) + 1)):
-        yield f"recheck {row['id']}: its facts are not numbered without a gap"
-        return
-    try:
-        stands = recheck_rules.standing(row["due_on"], facts)
-    except Refused:
-        yield f"recheck {row['id']}: its facts were not possible in this order"
-        return
-    if board is None:
-        yield f"recheck {row['id']}: stands in no list"
-        return
-    for key, value in rechecks.board_row(row, stands, len(facts)).items():
-        if getattr(board, key) != value:
-            yield f"recheck {row['id']}: the list's {key} does not follow from the facts"
+    yield from rechecks.RECHECKS.breaches(db, spans(db, RecheckRow.id), follow)
 
 
 INVARIANTS = (

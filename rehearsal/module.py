@@ -41,6 +41,18 @@ def _sms_arguments(parser: ArgumentParser) -> None:
     )
 
 
+def _payments(settings: Settings, arguments: Namespace) -> int:
+    from rehearsal import payment_gateways
+
+    return payment_gateways.run(settings, arguments)
+
+
+def _payments_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("--port", type=int, default=9011, help="where both gateways listen on this machine (default 9011)")
+    parser.add_argument("--keys", default="", help="the folder of the merchant's papers, made if missing (default EXAM_PAYMENTS)")
+    parser.add_argument("--callback", default="http://127.0.0.1:8000", help="the server that is told of payments")
+
+
 module = Module(
     name="rehearsal",
     title="演练",
@@ -49,5 +61,6 @@ module = Module(
         Command("demo", "set up a demonstration: staff, and a day's visits in every state", _demo),
         Command("rehearse", "play a day over HTTP and check every invariant afterwards", _rehearse, _rehearse_arguments),
         Command("rehearse-sms", "an SMS gateway on this machine, for trying messages out", _sms, _sms_arguments),
+        Command("rehearse-payments", "WeChat Pay and Alipay on this machine, for trying payments out", _payments, _payments_arguments),
     ),
 )

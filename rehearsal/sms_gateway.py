@@ -63,6 +63,7 @@ class Gateway:
         self.key = key
         self.receipts_url = receipts_url
         self.behaviour = Behaviour()
+        self.started = time.time_ns()  # a gateway that was started anew gives no number of the last one again
         self.stored: dict[str, Stored] = {}
         self.refused = 0
         self.lock = threading.Lock()
@@ -85,7 +86,7 @@ class Gateway:
             if known is not None:
                 known.posts += 1
                 return known, False
-            made = Stored(sent.id, sent.phone, sent.text, f"R{len(self.stored) + 1:06d}")
+            made = Stored(sent.id, sent.phone, sent.text, f"R{self.started:x}-{len(self.stored) + 1:06d}")
             self.stored[sent.id] = made
             return made, True
 

@@ -11,8 +11,9 @@ from chief_review.facts import ConclusionLine, Review
 from exam.catalog.facts import Catalogue, DepartmentKind
 from exam.kit.errors import Refused
 from exam.knowledge.facts import FLAG_SIGNS, Flag, Reading, Severity
-from exam.knowledge.rules.summaries import summarize
+from exam.knowledge.rules.summaries import summarize, wording_for
 from exam.knowledge.rules.wording import number_text
+from exam.knowledge.summary_wording import SummaryWording
 from exam.visits.facts import CATEGORY_NAMES, LineState, OrderLine, VisitCard
 from registration.recheck_facts import RecheckLine, RecheckState
 from reporting import document, rules
@@ -46,6 +47,7 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True):
     earlier: dict[str, str] = {}
     earlier_on: str = ""
     rechecks: tuple[RecheckLine, ...] = ()
+    wordings: tuple[SummaryWording, ...] = ()
     number: int = 1
     replaces: int = 0
     is_demo: bool = False
@@ -171,8 +173,10 @@ def _department(
     is_mixed = len(opened) < len(result.readings) or privacy.is_private((), result.summary)
     is_barred = len(printable) < len(result.readings) or privacy.is_barred((), result.summary)
 
+    wording = wording_for(sources.wordings, result.department, sources.card.exam_on)
+
     def draft(readings: Sequence[Reading]) -> str:
-        return summarize(result.department_name, readings, not result.missing).text if readings else ""
+        return summarize(result.department_name, readings, not result.missing, wording).text if readings else ""
 
     is_draft = is_barred or result.summary == draft(result.readings)
     typed = typed_words(result.readings)

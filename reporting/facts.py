@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import msgspec
+
+from exam.kit.module import Slot
+from exam.kit.period import Period
 
 
 class ReportKind(StrEnum):
@@ -170,3 +175,9 @@ class IssueAsked(msgspec.Struct, frozen=True):
     visit_id: UUID
     site: str
     request_id: UUID
+
+
+QUESTIONNAIRES: Slot[Callable[[Any, Period], frozenset[UUID]]] = Slot(
+    "You get the session (read only) and a period of whole days; return the visits that were checked in on these days and whose "
+    "questionnaire was completed (indicator 2). Without a filling that indicator is shown as not available."
+)

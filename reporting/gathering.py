@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from chief_review import service as reviews
 from exam.kit.house import house_of
+from exam.knowledge import service as rule_store
 from exam.people import service as people
 from exam.visits import service as visits
 from registration import recheck_lists
@@ -31,6 +32,7 @@ def sources(db: Session, visit_id: UUID, number: int, replaces: int) -> Sources:
         earlier={item: shown_value(value.reading)[0] for item, value in latest.items()},
         earlier_on=max((value.exam_on for value in latest.values()), default=""),
         rechecks=recheck_lists.lines_of_visit(db, visit_id, is_origin=True),
+        wordings=rule_store.summary_wordings(db, examined.knowledge_revision, card.exam_on),
         number=number,
         replaces=replaces,
         is_demo=house_of(db).settings.demo,

@@ -1,4 +1,4 @@
-"""Reporting's tables: versions and their facts (append-only), requests of a batch, and the site's settings."""
+"""Reporting's tables: versions and their facts (append-only), requests of a batch, the site's settings, and figures told for indicators."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class Version(Model):
         CheckConstraint("kind in ('main', 'supplement')", name="kind"),
         CheckConstraint("number > 0", name="number"),
         Index("ix_reporting_version_signed", "kind", "signed_at"),
+        Index("ix_reporting_version_first", "kind", "number", "signed_at"),
     )
 
 
@@ -95,3 +96,31 @@ class Setting(Model):
     ver: Mapped[int] = mapped_column()
 
     __mapper_args__ = {"version_id_col": ver}  # noqa: RUF012
+
+
+class IndicatorFigure(Model):
+    """A number that an indicator needs and that nobody can count from the records, with who told it and the document it comes from.
+
+    `posts` and `days` are the ultrasound posts and working days of a month (`subject` is empty); `parts` are the body parts of an
+    ultrasound group (`subject` is its code) from a month on. The newest row of a kind, subject and month counts; the others are its
+    history. `number_text` is decimal text.
+    """
+
+    __tablename__ = "reporting_indicator_figure"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    site: Mapped[str]
+    kind: Mapped[str]
+    subject: Mapped[str]
+    month: Mapped[str]
+    number_text: Mapped[str]
+    source: Mapped[str] = mapped_column(Text)
+    put_by: Mapped[str]
+    put_at: Mapped[datetime]
+
+    __table_args__ = (
+        CheckConstraint("kind in ('posts', 'days', 'parts')", name="kind"),
+        CheckConstraint("source <> ''", name="source"),
+        Index("ix_reporting_indicator_figure", "site", "kind", "month"),
+    )

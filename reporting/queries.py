@@ -21,12 +21,15 @@ from exam.kit import ids
 from exam.kit.clock import CENTRE_ZONE, day_of
 from exam.kit.errors import Refused
 from exam.kit.house import actor_of, house_of
+from exam.kit.moments import minutes_between, month_of
+from exam.kit.period import Period, day_after, start_of
 from exam.knowledge.facts import Case, Flag, Reading, Subject
 from exam.knowledge.rules import OUTSTANDING
 from exam.people import service as people
 from exam.people.rules import age_on
-from exam.visits.facts import LineState, VisitState
-from exam.visits.models import LineBoard, Visit, VisitBoard
+from exam.staff.models import StaffPractice
+from exam.visits.facts import LineState, Milestone, VisitState
+from exam.visits.models import LineBoard, Visit, VisitBoard, VisitMilestone
 from exam.visits.spans import Span
 from reporting.facts import RecordVersion, ReportEvent, ReportKind, ReportRow
 from reporting.models import ReportFact, Version
@@ -231,3 +234,69 @@ def _flagged(db: Session, span: Span) -> dict[UUID, dict[str, Reading]]:
         reading = Reading(row.item_code, row.item_code, "", choices=choices, flag=Flag(row.flag), abnormal=abnormal)
         found.setdefault(row.visit_id, {})[row.item_code] = reading
     return found
+
+
+# --- for the indicators ----------------------------------------------------------------------------------------------
+
+
+def first_issued(db: Session, period: Period) -> Any:
+    """The reports issued for the first time in a period, with who had signed the conclusions and when all sections were done.
+
+    One row for each visit: a later correction or recall changes no figure of a month that was told already. `signer_*` are of the
+    final signature that this first version rests on; the title is the one under the signature, the specialty that of the day. Compared
+    is with `at`: the time inside the seal (`signed_at`) has whole seconds.
+    """
+    signed = (
+        select(ReviewSignature.id)
+        .where(
+            ReviewSignature.visit_id == Version.visit_id, ReviewSignature.level == REVIEW_FINAL,
+            ReviewSignature.undoes.is_(None), ReviewSignature.at <= Version.at,
+        )
+        .order_by(ReviewSignature.number.desc()).limit(1).correlate(Version).scalar_subquery()
+    )  # fmt: skip
+    specialty = (
+        select(StaffPractice.specialty)
+        .where(StaffPractice.staff_id == ReviewSignature.staff_id, StaffPractice.from_at <= ReviewSignature.at)
+        .order_by(StaffPractice.from_at.desc(), StaffPractice.id.desc()).limit(1).correlate(ReviewSignature).scalar_subquery()
+    )  # fmt: skip
+    done_at = (
+        select(func.max(VisitMilestone.at))
+        .where(
+            VisitMilestone.visit_id == Version.visit_id, VisitMilestone.kind == Milestone.SECTIONS_DONE,
+            VisitMilestone.undoes.is_(None), VisitMilestone.at <= Version.at,
+        )
+        .correlate(Version).scalar_subquery()
+    )  # fmt: skip
+    return (
+        select(
+            Visit.id.label("visit_id"), Visit.visit_no, Visit.person_name, Version.signed_at.label("issued_at"),
+            month_of(Version.signed_at, period).label("month"), done_at.label("done_at"),
+            (minutes_between(db, done_at, Version.at) / 1440.0).label("days"),
+            func.coalesce(ReviewSignature.name, "").label("signer"), func.coalesce(ReviewSignature.title, "").label("title"),
+            func.coalesce(specialty, "").label("specialty"),
+        )
+        .select_from(Version)
+        .join(Visit, Visit.id == Version.visit_id)
+        .join(ReviewSignature, ReviewSignature.id == signed, isouter=True)
+        .where(
+            Visit.site == actor_of(db).site, Version.kind == ReportKind.MAIN, Version.number == 1,
+            Version.signed_at >= start_of(period.since), Version.signed_at < day_after(period.until),
+        )
+    )  # fmt: skip
+
+
+def ultrasound_days(db: Session, period: Period, department: str) -> dict[str, tuple[int, int]]:
+    """By month: how many doctors signed a department's records and on how many days, to compare with what was told."""
+    day = func.date(Record.verified_at, "+8 hours") if house_of(db).is_sqlite else func.date(func.timezone("Asia/Shanghai", Record.verified_at))
+    month = month_of(Record.verified_at, period)
+    found = (
+        select(month.label("month"), Record.doctor.label("doctor"), day.label("day"))
+        .where(
+            Record.site == actor_of(db).site, Record.department == department, Record.verified_at >= start_of(period.since),
+            Record.verified_at < day_after(period.until),
+        )
+        .distinct()
+        .subquery()
+    )
+    counted = select(found.c.month, func.count(found.c.doctor.distinct()), func.count(found.c.day.distinct())).group_by(found.c.month)
+    return {row[0]: (row[1], row[2]) for row in db.execute(counted)}

@@ -19,6 +19,7 @@ from exam.kit.events import announce
 from exam.kit.house import Actor, actor_of, house_of
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import Case, Reading
+from exam.knowledge.summary_wording import SummaryWording
 from exam.visits import orders
 from exam.visits import service as visits
 from exam.visits.facts import LineState, Progress
@@ -51,11 +52,12 @@ class Desk:
     sheet: rules.Sheet
     readings: dict[str, Reading]
     name: str
+    wording: SummaryWording
 
     @property
     def draft(self) -> str:
         """What the system would write as summary of the present readings."""
-        return summaries.draft_summary(self.name, self.sheet, self.readings).text
+        return summaries.draft_summary(self.name, self.sheet, self.readings, self.wording).text
 
     def result(self) -> DepartmentResult:
         """The record as other rooms see it, after the change."""
@@ -75,7 +77,8 @@ def sit_down(db: Session, visit_id: UUID, department: str) -> Desk:
     visits.lock(db, visit_id)
     found = queries.load(db, visit_id, department)
     record = queries.record_of(found, department)
-    return Desk(found, record, found.sheet(department), found.readings(record), found.department_name(department))
+    wording = queries.wording_of(db, found, department)
+    return Desk(found, record, found.sheet(department), found.readings(record), found.department_name(department), wording)
 
 
 # --- entering --------------------------------------------------------------------------------------------------------
@@ -118,7 +121,7 @@ def _enter(db: Session, desk: Desk, entry: Entry, *, is_signing: bool = False) -
     conflicts = [rules.conflict_of(desk.sheet, each) for each in merged.conflicts]
     if is_stale and summary is not None:
         seen = rules.judged(desk.sheet, {**base, **mine}, subject, desk.readings)
-        drafts = ("", before, shown_draft, summaries.draft_summary(desk.name, desk.sheet, seen).text)
+        drafts = ("", before, shown_draft, summaries.draft_summary(desk.name, desk.sheet, seen, desk.wording).text)
         if summary == base_summary or summary in drafts:
             # Left alone; but where only our own words stood, the draft was taken on purpose.
             summary = "" if summary != base_summary and desk.record.summary == base_summary else None
@@ -127,7 +130,7 @@ def _enter(db: Session, desk: Desk, entry: Entry, *, is_signing: bool = False) -
     if conflicts:
         raise EntryConflict(tuple(conflicts), merged.changed, desk.record.version, _last_actor(db, desk.record))
     readings = rules.judged(desk.sheet, {**theirs, **merged.changed}, subject, desk.readings)
-    drafted = summaries.draft_summary(desk.name, desk.sheet, readings).text
+    drafted = summaries.draft_summary(desk.name, desk.sheet, readings, desk.wording).text
     new_summary = summaries.next_summary(desk.record.summary, before, drafted, summary, shown_draft)
     unseen = _unseen(desk, base, base_summary, theirs, mine, before, new_summary) if is_stale else ()
     if unseen and is_signing:
@@ -289,7 +292,7 @@ def _verify(db: Session, desk: Desk, signed_by: str = "") -> None:
     record, actor = desk.record, actor_of(db)
     record.state = rules.RECORD.move(record.state, "verify", "审核")
     record.summary = record.summary or desk.draft
-    summaries.require_honest_summary(desk.name, record.summary, desk.sheet.items, desk.readings)
+    summaries.require_honest_summary(desk.name, record.summary, desk.sheet.items, desk.readings, desk.wording)
     record.doctor_id, record.doctor = (None, signed_by) if signed_by else (actor.staff_id, actor.name)
     record.verified_at = house_of(db).clock.now()
     version_id = house_of(db).ids.new()
@@ -372,10 +375,12 @@ def receive(
         readings[each.item] = knowledge.judge(item, each.raw, each.unit, subject, each.lab_range)
     readings = {code: reading for code, reading in readings.items() if rules.has_value(reading)}
     readings = rules.with_computed(desk.sheet, readings, subject)
-    drafted = summaries.draft_summary(desk.name, desk.sheet, readings).text
+    drafted = summaries.draft_summary(desk.name, desk.sheet, readings, desk.wording).text
     summary = summaries.next_summary(desk.record.summary, desk.draft, drafted, None)
     is_signed = desk.record.state in (RecordState.VERIFIED, RecordState.LOCKED)
-    if (is_signed or signed_by) and summaries.summary_problem(desk.name, summary, desk.sheet.items, readings):
+    if (is_signed or signed_by) and summaries.summary_problem(
+        desk.name, summary, desk.sheet.items, readings, desk.wording
+    ):
         # Nobody stands at a screen to put the words right, and they must not contradict the values under a signature.
         summary = drafted
     own_range = frozenset(each.item for each in delivered if each.lab_range is not None)

@@ -19,7 +19,9 @@ from exam.kit.errors import NotFound
 from exam.kit.house import Actor, actor_of, house_of
 from exam.kit.prepared import PreparedStatement
 from exam.knowledge import rules as knowledge
+from exam.knowledge import service as rule_store
 from exam.knowledge.facts import Case, Flag, Reading, Subject
+from exam.knowledge.summary_wording import SummaryWording
 from exam.people.rules import age_on
 from exam.visits import orders
 from exam.visits import service as visits
@@ -43,6 +45,7 @@ _VISIT = (
     Visit.id, Visit.visit_no, Visit.site, Visit.person_id, Visit.person_name, Visit.sex, Visit.birth_on, Visit.category,
     Visit.exam_on, Visit.package_name, Visit.organization, Visit.catalog_revision, Visit.catalog_on, Visit.urgent, Visit.ver,
     VisitBoard.state, VisitBoard.checked_in_at, VisitBoard.sheet_returned_at, VisitBoard.sections_done_at, VisitBoard.amount_due_fen,
+    rule_store.REVISION.scalar_subquery().label("knowledge_revision"),
 )  # fmt: skip
 _RECORD = [column.label(f"record_{column.key}") for column in Record.__table__.c]
 _IS_ASKED_FOR = (Visit.id == bindparam("of_visit")) & (Visit.site == bindparam("of_site"))
@@ -146,6 +149,12 @@ def load(db: Session, visit_id: UUID, department: str | None = None) -> VisitRes
     )  # fmt: skip
 
 
+def wording_of(db: Session, found: VisitResults, department: str) -> SummaryWording:
+    """How a department's summary of this visit is worded; each process keeps the book, so mostly no statement."""
+    wordings = rule_store.summary_wordings(db, found.visit.knowledge_revision, found.visit.exam_on)
+    return knowledge.wording_for(wordings, department, found.visit.exam_on)
+
+
 def _values_of(db: Session, versions: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
     """Values by version and item. By the versions that the records' rows name, not by a join with them: what a colleague
     saves between two statements of a read would give a record of the new version and no value, and saving that page would
@@ -226,7 +235,7 @@ def record_of(found: VisitResults, department: str) -> RecordRow:
     """The record of a department. Not found where the person has nothing to do there or did not arrive."""
     record = found.records.get(department)
     if record is None:
-        if found.state in (VisitState.BOOKED, VisitState.REGISTERED):
+        if found.state in (VisitState.LISTED, VisitState.BOOKED, VisitState.REGISTERED):
             rules.require_open_for_entry(found.state, RecordState.OPEN, "查看科室结果")
         raise NotFound(f"该受检者没有“{found.department_name(department)[:20]}”的项目", "请核对体检号和科室")
     return record
@@ -244,14 +253,15 @@ def _all_readings(found: VisitResults) -> dict[str, Reading]:
 
 @dataclass(frozen=True)
 class Examined:
-    """A whole visit at one look: its card, the case for the rules, every department in the order of the rooms, its lines, and what the
-    person had before."""
+    """A whole visit at one look: its card, the case for the rules, every department in the order of the rooms, its lines, what the
+    person had before, and the revision that the rule book had."""
 
     card: VisitCard
     case: Case
     departments: tuple[DepartmentResult, ...]
     lines: tuple[OrderLine, ...]
     earlier: dict[str, tuple[EarlierValue, ...]]
+    knowledge_revision: int | None
 
 
 def examined(db: Session, visit_id: UUID) -> Examined:
@@ -261,7 +271,8 @@ def examined(db: Session, visit_id: UUID) -> Examined:
     earlier = earlier_of(db, found, None)
     latest = {item: values[0].reading for item, values in earlier.items()}
     case = Case(found.subject(rules.history_of(today)), found.visit.exam_on, today, latest)
-    return Examined(visits.to_card(found.visit, found.board), case, in_room_order(found), found.lines, earlier)
+    card = visits.to_card(found.visit, found.board)
+    return Examined(card, case, in_room_order(found), found.lines, earlier, found.visit.knowledge_revision)
 
 
 def case_of(db: Session, visit_id: UUID) -> Case:

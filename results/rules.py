@@ -44,7 +44,7 @@ MOST_CHOICES = 100
 IDLE_LINES = frozenset({LineState.REFUSED, LineState.POSTPONED, LineState.REMOVED})
 """Lines of which nothing is waited for."""
 
-_BEFORE_ARRIVAL = frozenset({VisitState.BOOKED, VisitState.REGISTERED})
+_BEFORE_ARRIVAL = frozenset({VisitState.LISTED, VisitState.BOOKED, VisitState.REGISTERED})
 _CLOSED = frozenset({VisitState.FINAL, VisitState.PUBLISHED, VisitState.DELIVERED, VisitState.CANCELLED})
 
 Texts = tuple[str, ...]

@@ -154,7 +154,7 @@ def entry_screen(db: Session, visit_id: UUID, department: str) -> EntryScreen:
         is_dense=_is_dense(fields.values()),
         missing_names=tuple(fields[code].name for code in result.missing if code in fields),
         abnormal=_abnormal(field.mark for field in fields.values()),
-        draft=summaries.draft_summary(result.department_name, sheet, readings).text,
+        draft=summaries.draft_summary(result.department_name, sheet, readings, queries.wording_of(db, found, department)).text,
         history_days=days,
         history=tuple(
             _history_row(item, readings.get(code), earlier[code], days, found.visit.exam_on.isoformat())
@@ -341,7 +341,8 @@ def live(db: Session, visit_id: UUID, department: str, values: Mapping[str, str 
         Mark(code, text=problems[code], is_problem=True) if code in problems else _mark(item, readings.get(code))
         for code, item in sheet.items.items()
     )
-    draft = summaries.draft_summary(found.department_name(department), sheet, readings).text
+    wording = queries.wording_of(db, found, department)
+    draft = summaries.draft_summary(found.department_name(department), sheet, readings, wording).text
     missing = tuple(sheet.items[code].name for code in rules.missing_items(sheet, readings))
     return Live(marks, draft, missing, _abnormal(marks))
 

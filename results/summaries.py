@@ -10,6 +10,8 @@ from exam.catalog.facts import Item
 from exam.kit.errors import Refused
 from exam.knowledge import rules as knowledge
 from exam.knowledge.facts import FLAG_SIGNS, DepartmentSummary, Reading
+from exam.knowledge.rules.wording import FLAG_WORDS
+from exam.knowledge.summary_wording import STANDARD, SummaryWording
 from results.facts import SUMMARY
 from results.rules import Sheet, missing_items
 
@@ -23,9 +25,11 @@ _EARLIER = re.compile(r"(?:上次|前次|去年|既往|历史)[^;\uff1b,\uff0c�
 """Words before a name that make the value behind it an earlier one."""
 
 
-def draft_summary(department_name: str, sheet: Sheet, readings: Mapping[str, Reading]) -> DepartmentSummary:
-    """The drafted summary of a department (domain.md §4.3)."""
-    return knowledge.summarize(department_name, readings.values(), bool(readings) and not missing_items(sheet, readings))
+def draft_summary(
+    department_name: str, sheet: Sheet, readings: Mapping[str, Reading], wording: SummaryWording = STANDARD
+) -> DepartmentSummary:
+    """The drafted summary of a department (domain.md §4.3), in the words that the book has for it."""
+    return knowledge.summarize(department_name, readings.values(), bool(readings) and not missing_items(sheet, readings), wording)
 
 
 def next_summary(stored: str, stored_draft: str, new_draft: str, handed_in: str | None, shown_draft: str = "") -> str:
@@ -40,30 +44,33 @@ def next_summary(stored: str, stored_draft: str, new_draft: str, handed_in: str 
 
 
 def require_honest_summary(
-    department_name: str, summary: str, items: Mapping[str, Item], readings: Mapping[str, Reading]
+    department_name: str, summary: str, items: Mapping[str, Item], readings: Mapping[str, Reading], wording: SummaryWording = STANDARD
 ) -> None:
     """Refuses a summary that contradicts the values: “未见明显异常” beside a flagged one (decision 22), a flagged one left out,
     or a value quoted that is no longer there."""
-    problem = summary_problem(department_name, summary, items, readings)
+    problem = summary_problem(department_name, summary, items, readings, wording)
     if problem is not None:
         raise Refused(*problem, REMEDY, SUMMARY)
 
 
 def summary_problem(
-    department_name: str, summary: str, items: Mapping[str, Item], readings: Mapping[str, Reading]
+    department_name: str, summary: str, items: Mapping[str, Item], readings: Mapping[str, Reading], wording: SummaryWording = STANDARD
 ) -> tuple[str, str] | None:
     """Code and Chinese sentence of what a summary says wrongly; None when it agrees with the values."""
     flagged = [each for each in readings.values() if each.flag in knowledge.OUTSTANDING]
-    nothing = {knowledge.NOTHING_ABNORMAL, f"{department_name}{knowledge.NOTHING_ABNORMAL}"}
-    if summary.strip().rstrip("。.;\uff1b") in nothing and flagged:
+    own = knowledge.nothing_text(department_name, wording)
+    nothing = {knowledge.NOTHING_ABNORMAL, f"{department_name}{knowledge.NOTHING_ABNORMAL}", own}
+    said_nothing = summary.strip().rstrip("。.;\uff1b")
+    if said_nothing in nothing and flagged:
         names = "、".join(each.name for each in flagged[:5])
-        return "results.summary_contradicts", f"小结写“{knowledge.NOTHING_ABNORMAL}”,但{names}有异常"
+        told = own if said_nothing == own and knowledge.NOTHING_ABNORMAL not in own else knowledge.NOTHING_ABNORMAL
+        return "results.summary_contradicts", f"小结写“{told}”,但{names}有异常"
     mentions = tuple(_mentions(summary, items, readings))
     begins = sorted({begin for _, begin, _ in mentions} | {len(summary)})
     for code, begin, end in mentions:
         # What stands behind the next name is about the next name.
         said = summary[: next(each for each in begins if each >= end)]
-        wrong = _misquoted(said, begin, end, items.get(code), readings.get(code))
+        wrong = _misquoted(said, begin, end, items.get(code), readings.get(code), wording)
         if wrong:
             return "results.summary_outdated", wrong
     named = {code for code, _, _ in mentions}
@@ -93,7 +100,9 @@ def _mentions(summary: str, items: Mapping[str, Item], readings: Mapping[str, Re
             yield code, found.start(), found.end()
 
 
-def _misquoted(summary: str, begin: int, end: int, item: Item | None, reading: Reading | None) -> str:
+def _misquoted(
+    summary: str, begin: int, end: int, item: Item | None, reading: Reading | None, wording: SummaryWording
+) -> str:
     """What is wrong with the value that stands behind a name; empty when none is quoted or it is the present one."""
     if _EARLIER.search(summary[:begin]):
         return ""
@@ -103,12 +112,27 @@ def _misquoted(summary: str, begin: int, end: int, item: Item | None, reading: R
         number, sign = Decimal(quoted[1]), quoted[3]
         if reading is None or sign != FLAG_SIGNS[reading.flag] or number not in _numbers(reading):
             return _outdated(name, f"{quoted[1]}{quoted[2].rstrip()} {sign}", reading)
-    if item is None or not item.choices or summary[end : end + 1] not in (":", "\uff1a"):
+    own = knowledge.quoting(wording.number).match(summary, end)
+    if own is not None and (reading is None or not _says_so(own.groupdict(), reading)):
+        return _outdated(name, own[0].strip(), reading)
+    lead, tail = wording.choice.removeprefix("{name}").split("{value}")
+    behind = next((each for each in (":", "\uff1a", lead) if summary.startswith(each, end)), None)
+    if item is None or not item.choices or behind is None:
         return ""
-    said = [each.strip() for each in re.split(r"[;\uff1b。\n]", summary[end + 1 :], maxsplit=1)[0].split("、")]
+    clause = re.split(r"[;\uff1b。\n]", summary[end + len(behind) :], maxsplit=1)[0]
+    said = [each.strip() for each in clause.removesuffix(tail).split("、")]
     picked = reading.choices if reading is not None else ()
     gone = [choice.text for choice in item.choices if choice.text in said and choice.text not in picked]
     return _outdated(name, gone[0], reading) if gone else ""
+
+
+def _says_so(quoted: Mapping[str, str | None], reading: Reading) -> bool:
+    """Whether a value quoted in the words of the book is the present one."""
+    sign, word = quoted.get("sign"), quoted.get("word")
+    return (
+        Decimal(quoted["number"] or "0") in _numbers(reading)
+        and sign in (None, FLAG_SIGNS[reading.flag]) and word in (None, FLAG_WORDS.get(reading.flag))
+    )  # fmt: skip
 
 
 def _outdated(name: str, said: str, reading: Reading | None) -> str:

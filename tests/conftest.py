@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     houses.plugins = () if config.getoption("--without-plugins") else ("rehearsal",)
+    # Where pytest makes `tmp_path`. No test cuts the power, so none needs a disk to wait for.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", postgresql.fastest())
     if not hasattr(config, "workerinput") and postgresql.ENVIRONMENT not in os.environ:
         folder = postgresql.start()
         if folder is None and os.environ.get("CI"):
@@ -31,6 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
         if folder is not None:
             os.environ[postgresql.ENVIRONMENT] = str(folder)
             config.stash[_cluster] = folder
+
+
+def pytest_collection_finish() -> None:
+    """Spares the search for garbage what is loaded by now and stays, and has it done less often: it took a fifth of the run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 10, 20)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -112,6 +112,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
 class ItemGroup(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is ordered, priced and charged together (组合项目). `price_fen` is the standard price in fen.
 
+    No discount takes it below `min_price_fen`, or off its price at all where it is not `discountable`.
+
     `source` says where the group comes from when no rule book lists it; an addition of our own waits for approval.
     """
 
@@ -132,6 +134,7 @@ class ItemGroup(msgspec.Struct, frozen=True, omit_defaults=True):
     privacy: bool = False
     barred_categories: tuple[str, ...] = ()
     discountable: bool = True
+    min_price_fen: int = 0
     service_only: bool = False
     advice: str = ""
     order: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from io import BytesIO
@@ -16,17 +15,14 @@ from exam.catalog.columns import COLUMNS, RANGE_COLUMNS, RANGE_SHEET, SHEETS, ST
 from exam.catalog.facts import Catalogue, ReferenceRange
 from exam.kit.errors import Refused
 from exam.kit.sheets import workbook
+from exam.kit.workbook_guard import Bounds, check_xlsx, refusal
 
-MOST_BYTES = 5 * 1024 * 1024
-MOST_EXPANDED = 60 * 1024 * 1024
-MOST_MEMBERS = 200
-MOST_ROWS = 20_000
-MOST_COLUMNS = 60
+BOUNDS = Bounds()
+MOST_BYTES = BOUNDS.file_bytes
 MOST_PROBLEMS = 500
 
 ITEM_CODE = "项目编码"
 
-_PLACE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]*)(\d+)["']""")
 _SENTENCE = re.compile(r"(科室|细项|组合项目|套餐|容器) ([^:]+):(.*)")
 _SENTENCE_KINDS = {"科室": "department", "细项": "item", "组合项目": "group", "套餐": "package", "容器": "tube"}
 
@@ -80,67 +76,15 @@ def write(catalogue: Catalogue) -> bytes:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def check_container(content: bytes) -> None:
-    """Refuses what is no plain xlsx file or would unfold beyond its bounds, before any reader sees it."""
-    if len(content) > MOST_BYTES:
-        raise _refuse("too_large", f"文件超过 {MOST_BYTES // 1024 // 1024} MB", "请只保留目录工作表后再上传")
-    try:
-        with zipfile.ZipFile(BytesIO(content)) as archive:
-            _check_members(archive)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError, zipfile.zlib.error):  # type: ignore[attr-defined]
-        raise _refuse("not_xlsx", "文件不是有效的 xlsx 工作簿", "请用 Excel 或 WPS 另存为 .xlsx 后再上传") from None
-
-
-def _check_members(archive: zipfile.ZipFile) -> None:
-    members = archive.infolist()
-    names = {each.filename for each in members}
-    if len(members) > MOST_MEMBERS or len(names) < len(members):
-        raise _refuse("too_many_parts", "工作簿内部文件过多或重复", "请另存为新的 .xlsx 后再上传")
-    if "xl/workbook.xml" not in names:
-        raise _refuse("not_xlsx", "文件不是有效的 xlsx 工作簿", "请用 Excel 或 WPS 另存为 .xlsx 后再上传")
-    if any("vbaProject" in name or "externalLink" in name or "activeX" in name for name in names):
-        raise _refuse("active_content", "工作簿含有宏或外部链接", "请另存为不含宏和外部链接的 .xlsx")
-    left = MOST_EXPANDED
-    for member in members:
-        if member.flag_bits & 1:
-            raise _refuse("encrypted", "工作簿已加密", "请取消密码后再上传")
-        # The sizes in the directory may lie, so it is unfolded once, up to the bound.
-        with archive.open(member) as stream:
-            text = stream.read(left + 1)
-        left -= len(text)
-        if left < 0:
-            raise _refuse("too_large_inside", "工作簿展开后过大", "请只保留目录工作表后再上传")
-        if member.filename.lower().endswith((".xml", ".rels")):
-            _check_xml(text, "worksheets/" in member.filename)
-
-
-def _check_xml(text: bytes, is_sheet: bool) -> None:
-    if b"<!" in text.replace(b"<!--", b"").replace(b"<![CDATA[", b"") or b"\x00" in text:
-        raise _refuse("xml", "工作簿内部格式异常", "请用 Excel 或 WPS 另存为新的 .xlsx 后再上传")
-    if is_sheet:
-        # One cell far away would make a reader lay out millions of empty ones.
-        for letters, digits in _PLACE.findall(text):
-            if len(digits) > 7 or int(digits) > MOST_ROWS or _column_number(letters) > MOST_COLUMNS:
-                text_of_limit = f"工作表超过 {MOST_ROWS} 行或 {MOST_COLUMNS} 列"
-                raise _refuse("too_many_cells", text_of_limit, "请删除数据以外的行和列(包括空行格式)后再上传")
-
-
-def _column_number(letters: bytes) -> int:
-    number = 0
-    for letter in letters.upper()[:4]:
-        number = number * 26 + letter - 64
-    return number
-
-
 def _refuse(reason: str, text: str, hint: str) -> Refused:
-    return Refused(f"catalog.workbook_{reason}", text, hint, "file")
+    return refusal("catalog.workbook", reason, text, hint)
 
 
 def read(content: bytes) -> Read:
     """The entries of a workbook and every problem at once, each with its sheet, row and column."""
     from python_calamine import CalamineWorkbook
 
-    check_container(content)
+    check_xlsx(content, BOUNDS, "catalog.workbook")
     try:
         book = CalamineWorkbook.from_filelike(BytesIO(content))
         sheets = {name: book.get_sheet_by_name(name).to_python(skip_empty_area=False) for name in book.sheet_names}

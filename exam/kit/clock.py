@@ -47,12 +47,3 @@ def day_of(moment: datetime) -> date:
 def local(moment: datetime) -> datetime:
     """A moment on the centre's wall clock."""
     return moment.astimezone(CENTRE_ZONE)
-
-
-def add_working_days(moment: datetime, days: int) -> datetime:
-    """The same time of day so many working days on. Saturdays and Sundays are left out; public holidays are not known here."""
-    at, left = local(moment), days
-    while left:
-        at += timedelta(days=1)
-        left -= at.weekday() < 5
-    return at.astimezone(UTC)

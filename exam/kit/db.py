@@ -100,9 +100,20 @@ _PLAIN = frozenset({str, int, float, type(None), UUID})
 """Types whose values digests take as they are; asked first, because nearly all are."""
 
 
+ADDED: dict[str, Any] = {"added": True}
+"""`mapped_column(info=ADDED)`: a nullable column that came after rows were already recorded in the audit."""
+
+
 @functools.cache
 def _names_of(table: Table) -> tuple[str, ...]:
     return tuple(column.key for column in table.columns)
+
+
+@functools.cache
+def _digested(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that were there from the beginning, and those that were added to the table."""
+    added = tuple(column.key for column in table.columns if column.info.get("added"))
+    return tuple(name for name in _names_of(table) if name not in added), added
 
 
 def in_order(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
@@ -111,8 +122,14 @@ def in_order(values: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
 
 
 def row_digest(table: Table, values: dict[str, Any]) -> str:
-    """64 bits of SHA-256 over all columns of a row, in column order."""
-    return hashlib.sha256(msgspec.json.encode(in_order(values, _names_of(table)))).hexdigest()[:16]
+    """64 bits of SHA-256 over all columns of a row, in column order.
+
+    An added column counts, by name, only where it holds something: a row from before it keeps the digest that the audit knows.
+    """
+    names, added = _digested(table)
+    digested = in_order(values, names)
+    digested += [[name, canonical(values[name])] for name in added if values.get(name) is not None]
+    return hashlib.sha256(msgspec.json.encode(digested)).hexdigest()[:16]
 
 
 def row_key(row: Mapping[str, Any], keys: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from exam.knowledge.facts import AlertClass, Category, Severity
 from exam.knowledge.gate import GateCheck
 from exam.knowledge.language import Condition, Flagged
 from exam.knowledge.message_template import MessageTemplate
+from exam.knowledge.summary_wording import SummaryWording
 
 
 class Example(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -49,7 +50,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     `{values}` in `text` names what was found, for a rule about many findings.
     `covers` says which flagged values the line answers for: None means every value that made it fire, a list narrows
     these down. `also_covers` adds values that the line explains though it does not ask for them. Of the rules of one
-    `hierarchy` only the highest `rank` stays. `order` is the organ system's place in the report.
+    `hierarchy` only the highest `rank` stays. `order` is the organ system's place in the report. `icd10` are the codes of the
+    disease that the conclusion names (`K76.0`), empty for a sign or a value that names none.
     """
 
     code: str
@@ -68,6 +70,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     also_covers: tuple[Flagged, ...] = ()
     alert: Alert | None = None
     recheck: Recheck | None = None
+    icd10: tuple[str, ...] = ()
     source: str = ""
     approved: bool = False
     valid_from: date | None = None
@@ -160,21 +163,26 @@ class RuleBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     grades: tuple[GradeScale, ...] = ()
     templates: tuple[MessageTemplate, ...] = ()
     checks: tuple[GateCheck, ...] = ()
+    summaries: tuple[SummaryWording, ...] = ()
 
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All entries, in the order in which the store keeps them."""
-        return (*self.rules, *self.merges, *self.policies, *self.grades, *self.templates, *self.checks)
+        return (*self.rules, *self.merges, *self.policies, *self.grades, *self.templates, *self.checks, *self.summaries)
 
 
-Entry: TypeAlias = Rule | Merge | AlertPolicy | GradeScale | MessageTemplate | GateCheck
+Entry: TypeAlias = Rule | Merge | AlertPolicy | GradeScale | MessageTemplate | GateCheck | SummaryWording
 
-KINDS: dict[str, type[Rule] | type[Merge] | type[AlertPolicy] | type[GradeScale] | type[MessageTemplate] | type[GateCheck]] = {
+KINDS: dict[
+    str,
+    type[Rule] | type[Merge] | type[AlertPolicy] | type[GradeScale] | type[MessageTemplate] | type[GateCheck] | type[SummaryWording],
+] = {
     "rule": Rule,
     "merge": Merge,
     "policy": AlertPolicy,
     "grade": GradeScale,
     "template": MessageTemplate,
     "check": GateCheck,
+    "summary": SummaryWording,
 }
 """How the store names the kinds of entries."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from uuid import UUID
@@ -32,6 +33,7 @@ MOST_SECONDS = 60.0
 MOST_LISTED = 2_000
 MOST_KEPT = 20
 PAGE_SIZE = 50
+KINDS = ("rule", "merge")  # what makes conclusions
 LISTS = {"": "结论有变化", "lost": "失去结论", "gained": "新增结论", "speaks": "触发"}
 
 
@@ -77,30 +79,32 @@ class DryRun:
 
 
 class Trial:
-    """The present book and the one with the entry in it, both as of one day; `judge` compares them on a case."""
+    """The present book and the one with the changed entries in it, both as of one day; `judge` compares them on a case."""
 
-    def __init__(self, before: CompiledRules, entry: Entry, on: date) -> None:
+    def __init__(self, before: CompiledRules, entries: Sequence[Entry], on: date) -> None:
         self.on = on
-        self.entry = msgspec.structs.replace(entry, valid_from=None)
         self.before = before
-        others = [each for each in before.book.entries if each.code != entry.code]
-        place = next((number for number, each in enumerate(before.book.entries) if each.code == entry.code), len(others))
-        self.after = CompiledRules(service.as_book([*others[:place], self.entry, *others[place:]]))
-        self.old = next((each for each in before.book.entries if each.code == entry.code), None)
-        self._tests = [compiled(each.condition) if isinstance(each, Rule) and is_in_force(each, on) else None
-                       for each in (self.old, self.entry)]  # fmt: skip
+        changed = {each.code: msgspec.structs.replace(each, valid_from=None) for each in entries}
+        old = {each.code: each for each in before.book.entries if each.code in changed}
+        held = [changed.get(each.code, each) for each in before.book.entries]
+        self.after = CompiledRules(service.as_book([*held, *(each for code, each in changed.items() if code not in old)]))
+        self._merges = frozenset(code for code, each in changed.items() if isinstance(each, Merge))
+        self._tests = [
+            [compiled(each.condition) for each in several if isinstance(each, Rule) and is_in_force(each, on)]
+            for several in (old.values(), changed.values())
+        ]
 
     def judge(self, case: Case) -> Judged:
         """Both books on one case, as if it were of the day of the trial."""
         case = msgspec.structs.replace(case, on=self.on)
-        spoke, would = (bool(test(case)) if test is not None else False for test in self._tests)
-        if not isinstance(self.entry, Merge) and not spoke and not would:
-            return Judged(False, False)  # where it speaks in neither book, both say the same
+        spoke, would = (any(test(case) for test in tests) for tests in self._tests)
+        if not self._merges and not spoke and not would:
+            return Judged(False, False)  # where they speak in neither book, both say the same
         old = {line.key: line.text for line in suggest(case, self.before)}
         new = {line.key: line.text for line in suggest(case, self.after)}
-        if isinstance(self.entry, Merge):
-            spoke, would = self.entry.code in old, self.entry.code in new
-        return Judged(spoke, would, _missing(old, new), _missing(new, old))
+        return Judged(
+            spoke or not self._merges.isdisjoint(old), would or not self._merges.isdisjoint(new), _missing(old, new), _missing(new, old)
+        )
 
 
 def _missing(there: dict[str, str], other: dict[str, str]) -> tuple[str, ...]:
@@ -108,10 +112,11 @@ def _missing(there: dict[str, str], other: dict[str, str]) -> tuple[str, ...]:
     return tuple(text for key, text in there.items() if key not in other and not key.startswith(f"{PLAIN_RULE}:"))
 
 
-def start(db: Session, entry: Entry, on: date) -> DryRun:
-    """Begins a dry run in the background for the actor; an earlier one of theirs is stopped."""
+def start(db: Session, entries: Sequence[Entry], on: date) -> DryRun:
+    """Begins a dry run of changed entries together in the background for the actor; an earlier one of theirs is stopped."""
     house, actor = house_of(db), actor_of(db)
-    run = DryRun(house.ids.new(), actor.staff_id, entry.code, words.title_of(entry), on)
+    code, title = (entries[0].code, words.title_of(entries[0])) if len(entries) == 1 else ("", f"{len(entries)} 项修改一起")
+    run = DryRun(house.ids.new(), actor.staff_id, code, title, on)
     kept = _kept(house)
     for each in list(kept.values()):
         if each.owner == actor.staff_id:
@@ -119,7 +124,7 @@ def start(db: Session, entry: Entry, on: date) -> DryRun:
     while len(kept) >= MOST_KEPT:
         kept.pop(next(iter(kept)), None)
     kept[run.id] = run
-    trial = Trial(service.rules_in_force(db, on), entry, on)
+    trial = Trial(service.rules_in_force(db, on), entries, on)
     threading.Thread(target=_work, args=(house, actor, run, trial), name="dry-run", daemon=True).start()
     return run
 

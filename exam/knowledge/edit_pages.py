@@ -14,10 +14,11 @@ from exam.catalog.entry_form import known_entries
 from exam.catalog.words import SOURCES
 from exam.kit import web
 from exam.kit.errors import BadInput, Refused
-from exam.knowledge import dry_run, exchange, proposals, rule_form, rule_reading, service, soundness, words
-from exam.knowledge.book import Entry, Rule
+from exam.knowledge import dry_run, exchange, forms, proposals, rule_form, rule_reading, service, soundness, words
+from exam.knowledge.book import Entry, Merge, Rule
 from exam.knowledge.facts import ALERT_CLASS_NAMES, Category
-from exam.knowledge.pages import AnyRequest, FormData, day_in, items_of, text_in, today_of, whole_in
+from exam.knowledge.form_pages import form_page
+from exam.knowledge.pages import AnyRequest, FormData, day_in, items_of, members_of, rows_of, text_in, today_of, whole_in
 from exam.knowledge.rule_form import Draft
 from exam.knowledge.rules import printed_unit
 
@@ -37,11 +38,15 @@ def show_new(request: AnyRequest, db: web.Db, like: FromQuery[str] = "") -> web.
 
 
 @web.get("/knowledge/entries/{code:str}/edit", may="knowledge.propose")
-def show_edit(request: AnyRequest, db: web.Db, code: FromPath[str]) -> web.Page:
-    """The form of a rule, filled with its newest version; other kinds of entries as text."""
+def show_edit(request: AnyRequest, db: web.Db, code: FromPath[str], view: FromQuery[str] = "") -> web.Page:
+    """The form of an entry, filled with its newest version; as text for who asks for it, and for what no form can say."""
     newest = service.history(db, code)[0]
-    if isinstance(newest.entry, Rule):
-        return _form_page(db, rule_form.draft_of(newest.entry, items_of(db)), newest, {})
+    if view != "text":
+        if isinstance(newest.entry, Rule):
+            return _form_page(db, rule_form.draft_of(newest.entry, items_of(db)), newest, {})
+        form = forms.form_for(service.kind_of(newest.entry), newest.entry, items_of(db))
+        if form is not None:
+            return form_page(db, form, form.draft_of(newest.entry, items_of(db)), newest, {})
     return _text_page(db, newest, _as_text(newest.entry), {})
 
 
@@ -76,7 +81,7 @@ def _draft_values(
         "alerts": [(each.value, name) for each, name in ALERT_CLASS_NAMES.items()], "sources": list(SOURCES.values()),
         "printed_unit": printed_unit, "base_version": text_in(sent, "base_version") or base, "today": today_of(db), "focus": focus,
         "code": newest.code if newest else "", "sent": sent, "problems": dict(reversed(refused.problems)) if refused else {},
-        "verdict": verdict, "most_levels": soundness.MOST_LEVELS,
+        "verdict": verdict, "most_levels": soundness.MOST_LEVELS, "draft_url": "/knowledge/draft",
     }  # fmt: skip
 
 
@@ -154,7 +159,7 @@ def propose(request: AnyRequest, db: web.Db, data: FormData) -> web.Page:
     return web.back_to(db, f"/knowledge/proposals/{made}", toast="已提交,等待另一位医师审批")
 
 
-# --- entries of other kinds, as text ---------------------------------------------------------------------------------
+# --- an entry as text ------------------------------------------------------------------------------------------------
 
 
 def _as_text(entry: Entry) -> str:
@@ -168,11 +173,38 @@ def _text_page(
     db: web.Db, newest: service.RuleVersion, body: str, sent: Mapping[str, Any], refused: BadInput | None = None
 ) -> web.Page:
     kind = service.kind_of(newest.entry)
+    has_form = isinstance(newest.entry, Rule) or forms.form_for(kind, newest.entry, items_of(db)) is not None
     return web.page(
         db, "exam/knowledge_text.html", status=422 if refused else 200, newest=newest, kind_name=words.KIND_NAMES.get(kind, kind), body=body,
-        title_words=words.title_of(newest.entry), sent=sent, refused=refused, today=today_of(db),
-        problems=dict(reversed(refused.problems)) if refused else {}, labels=_labels(newest.entry),
+        title_words=words.title_of(newest.entry), sent=sent, refused=refused, today=today_of(db), has_form=has_form,
+        problems=dict(reversed(refused.problems)) if refused else {}, labels=_labels(newest.entry), told=_told(db, newest, body),
+        is_beyond_form=kind in forms.FORMS and not has_form,
     )  # fmt: skip
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a text means: every field in words, the entries it names with their titles, and what is wrong with it."""
+
+    facts: tuple[tuple[str, str], ...] = ()
+    members: tuple[tuple[str, str], ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def _told(db: web.Db, newest: service.RuleVersion, body: str) -> Told:
+    try:
+        entry = _entry_of_text(newest, body)
+    except BadInput as refused:
+        return Told(problems=tuple(text for _, text in refused.problems)[:8])
+    facts = tuple(each for each in words.facts_of(entry, items_of(db)) if each[1])
+    problems = tuple(dict.fromkeys(text for _, text in proposals.problems_of(db, entry)))[:8]
+    return Told(facts, tuple(members_of(entry, {row.code: row for row in rows_of(db)})) if isinstance(entry, Merge) else (), problems)
+
+
+@web.post("/knowledge/entries/{code:str}/text/check", may="knowledge.propose", write=False)
+def check_text(request: AnyRequest, db: web.Db, code: FromPath[str], data: FormData) -> web.Page:
+    """What the text as typed means, and what is wrong with it; nothing is stored."""
+    newest = service.history(db, code)[0]
+    return web.page(db, "exam/knowledge_told.html", told=_told(db, newest, str(data.get("body", ""))))
 
 
 def _labels(entry: Entry) -> list[tuple[str, str]]:
@@ -239,9 +271,9 @@ def try_proposal(request: AnyRequest, db: web.Db, proposal_id: FromPath[str], da
 
 
 def _begun(db: web.Db, entry: Entry, day: date) -> web.Page:
-    if service.kind_of(entry) not in ("rule", "merge"):
+    if service.kind_of(entry) not in dry_run.KINDS:
         raise Refused("knowledge.no_dry_run", "这种规则不产生结论,不能试运行", "结论规则和合并规则可以试运行")
-    run = dry_run.start(db, entry, day)
+    run = dry_run.start(db, [entry], day)
     return web.page(db, "exam/knowledge_run.html", run=run)
 
 
@@ -265,5 +297,5 @@ def show_run(
 
 
 routes = (
-    show_new, show_edit, redraw, check, propose, propose_text, try_form, try_entry, try_proposal, show_progress, show_run,
+    show_new, show_edit, redraw, check, propose, propose_text, check_text, try_form, try_entry, try_proposal, show_progress, show_run,
 )  # fmt: skip

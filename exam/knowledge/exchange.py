@@ -18,7 +18,7 @@ from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
 from exam.kit.house import house_of
 from exam.kit.json_body import chinese_problem
-from exam.knowledge import proposals, service, soundness, words
+from exam.knowledge import forms, proposals, service, soundness, words
 from exam.knowledge.book import KINDS, Entry
 
 FORMAT = "exam-knowledge"
@@ -28,7 +28,10 @@ MOST_DEPTH = 30
 MOST_ENTRIES = 5000
 MOST_PROBLEMS = 200
 
-_LISTS = {"rules": "rule", "merges": "merge", "policies": "policy", "grades": "grade", "checks": "check", "templates": "template"}
+_LISTS = {
+    "rules": "rule", "merges": "merge", "policies": "policy", "grades": "grade", "checks": "check", "templates": "template",
+    "summaries": "summary",
+}  # fmt: skip
 """What the lists of the file are called, by kind of entry."""
 
 _CONDITION_LABELS = {
@@ -220,8 +223,16 @@ def _wrong(value: Any, wanted: Any, way: str) -> Iterator[tuple[str, str]]:
         yield way, _reason_of(message, value)
 
 
+_OWN_WORDS = re.compile("[A-Za-z0-9_.-]*:(?=[\u4e00-\u9fff])")
+"""An entry that refuses to be made says why by itself, behind its code."""
+
+
 def _reason_of(message: str, value: Any) -> str:
-    told = chinese_problem(re.sub(r" - at `.*`$", "", message))
+    message = re.sub(r" - at `.*`$", "", message)
+    own = _OWN_WORDS.match(message)
+    if own is not None:
+        return message[own.end() :]
+    told = chinese_problem(message)
     shown = "" if isinstance(value, dict | list) else f"“{_shown(value)}”"
     return f"{shown}{told}"
 
@@ -307,7 +318,7 @@ def _difference(
     kind, title = service.kind_of(given), words.title_of(given)
     if held is not None and words.same_content(held.entry, given):
         return Difference("same", kind, given.code, title, held.version, given)
-    problems = [text for _, text in soundness.entry_problems(given, items, codes, today)]
+    problems = [text for _, text in soundness.entry_problems(given, items, codes, today) or forms.kind_problems(given, items)]
     if held is not None and type(held.entry) is not type(given):
         problems.insert(0, f"编号 {given.code} 在本库中是{words.KIND_NAMES[service.kind_of(held.entry)]}")
     changes = words.differences(held.entry if held is not None else None, given, items)

@@ -36,7 +36,7 @@ class KnowledgeRule(Model):
 
     __table_args__ = (
         UniqueConstraint("code", "version"),
-        CheckConstraint("kind in ('rule', 'merge', 'policy', 'grade', 'check', 'template')", name="kind"),
+        CheckConstraint("kind in ('rule', 'merge', 'policy', 'grade', 'check', 'template', 'summary')", name="kind"),
         CheckConstraint("version > 0", name="version"),
         Index("ix_exam_knowledge_rule_revision", "revision"),
     )

@@ -19,9 +19,11 @@ from exam.kit.clock import day_of
 from exam.kit.errors import BadInput
 from exam.kit.house import actor_of, house_of
 from exam.kit.pinyin import initials
-from exam.knowledge import proposals, service, soundness, words
+from exam.knowledge import check_form, forms, proposals, service, soundness, words
 from exam.knowledge.book import KINDS, Entry, Merge, Rule
 from exam.knowledge.facts import ALERT_CLASS_NAMES, AlertClass
+from exam.knowledge.gate import GateCheck
+from exam.knowledge.message_template import MessageTemplate
 from exam.knowledge.proposals import STATE_NAMES, Proposal, Standing
 from exam.knowledge.rules import condition_items
 
@@ -96,8 +98,14 @@ def show_list(
         db, "exam/knowledge_list.html", rows=found[(at - 1) * PAGE_SIZE : at * PAGE_SIZE], page=at, pages=pages, total=len(found), q=text,
         kind=kind if kind in KINDS else "", mark=mark if mark in MARKS else "", alert=alert, marks=MARKS, kind_names=_kinds(),
         alert_names={str(each): name for each, name in ALERT_CLASS_NAMES.items()}, counts=_counts(everything),
-        may_propose=actor.may("knowledge.propose"), today=today_of(db),
+        may_propose=actor.may("knowledge.propose"), today=today_of(db), standing=_standing(db, everything), new_kinds=tuple(forms.NEW_KINDS),
     )  # fmt: skip
+
+
+def _standing(db: web.Db, rows: list[Row]) -> list[tuple[str, str, str]]:
+    """What is wrong with entries in force: code, title and sentence of each."""
+    titles = {row.code: row.title for row in rows}
+    return [(code, titles.get(code, code), text) for code, text in service.standing_problems(db)]
 
 
 def rows_of(db: web.Db) -> list[Row]:
@@ -171,7 +179,7 @@ def show_entry(request: AnyRequest, db: web.Db, code: FromPath[str]) -> web.Page
     ]
     rows = {row.code: row for row in rows_of(db)}
     problems = [text for _, text in proposals.problems_of(db, newest.entry)]
-    hidden = (*HIDDEN_FACTS, "examples") if kind == "rule" else HIDDEN_FACTS  # a rule's examples have a table of their own
+    hidden = (*HIDDEN_FACTS, "examples") if kind in ("rule", "check") else HIDDEN_FACTS  # these examples have a table of their own
     return web.page(
         db, "exam/knowledge_entry.html", newest=newest, entry=newest.entry, kind=kind, kind_name=words.KIND_NAMES.get(kind, kind),
         title_words=words.title_of(newest.entry), summary=words.summary_of(newest.entry, items),
@@ -179,11 +187,15 @@ def show_entry(request: AnyRequest, db: web.Db, code: FromPath[str]) -> web.Page
         history=list(zip(versions, steps, strict=True)), approvers=_approvers(db, code, of_code), proposals=of_code,
         states=STATE_NAMES, today=today, row=rows[code], may_propose=actor.may("knowledge.propose"),
         may_approve=actor.may("knowledge.approve") and not newest.approved and newest.author != actor.name,
-        next_code=_next_unapproved(rows, code), members=_members(newest.entry, rows), tries=kind in ("rule", "merge"),
+        next_code=_next_unapproved(rows, code), members=members_of(newest.entry, rows), tries=kind in ("rule", "merge"),
+        copies="/knowledge/new?like=" if kind == "rule" else f"/knowledge/new/{kind}?like=" if kind in forms.NEW_KINDS else "",
     )  # fmt: skip
 
 
 def _tried(entry: Any, items: Mapping[str, Item], on: date) -> list[tuple[str, bool, soundness.Verdict]]:
+    if isinstance(entry, GateCheck):
+        told = [(words.gate_example_words(each, items), each.hits) for each in entry.examples]
+        return [(text, hits, verdict) for (text, hits), verdict in zip(told, check_form.tried(entry, items, on), strict=True)]
     if not isinstance(entry, Rule):
         return []
     tried = soundness.verdicts(entry, items, on)
@@ -198,7 +210,7 @@ def _approvers(db: web.Db, code: str, of_code: list[Proposal]) -> dict[int, str]
     return found | {version: row.name for version, row in proposals.approvals_of(db, code).items()}
 
 
-def _members(entry: Entry, rows: Mapping[str, Row]) -> list[tuple[str, str]]:
+def members_of(entry: Entry, rows: Mapping[str, Row]) -> list[tuple[str, str]]:
     """The entries that a merge speaks of, with what each is about; a code by itself says nothing to a doctor."""
     if not isinstance(entry, Merge):
         return []
@@ -236,12 +248,14 @@ def show_proposals(request: AnyRequest, db: web.Db, show: FromQuery[str] = propo
     shown = show if show in STATE_NAMES else proposals.OPEN
     found = proposals.proposals(db, state=shown, limit=200)
     return web.page(
-        db, "exam/knowledge_proposals.html", found=[(each, _changes(db, each)) for each in found], state=shown, states=STATE_NAMES,
+        db, "exam/knowledge_proposals.html", found=[(each, changes_of(db, each)) for each in found], state=shown, states=STATE_NAMES,
         kind_names=words.KIND_NAMES, titles={each.id: words.title_of(each.entry) for each in found}, own=actor_of(db).staff_id,
+        may_approve=shown == proposals.OPEN and actor_of(db).may("knowledge.approve"),
     )  # fmt: skip
 
 
-def _changes(db: web.Db, proposal: Proposal) -> list[tuple[str, str, str]]:
+def changes_of(db: web.Db, proposal: Proposal) -> list[tuple[str, str, str]]:
+    """What a proposal changes, against the version that its author saw, in words."""
     items = items_of(db)
     if proposal.base_version == 0:
         return words.differences(None, proposal.entry, items)
@@ -259,12 +273,13 @@ def show_proposal(request: AnyRequest, db: web.Db, proposal_id: FromPath[str]) -
     held = proposals.newest_version(db, found.code)
     others = [each.id for each in proposals.proposals(db) if each.id != found.id and each.author_id != actor.staff_id]
     return web.page(
-        db, "exam/knowledge_proposal.html", proposal=found, title_words=words.title_of(found.entry), changes=_changes(db, found),
+        db, "exam/knowledge_proposal.html", proposal=found, title_words=words.title_of(found.entry), changes=changes_of(db, found),
         kind_name=words.KIND_NAMES.get(found.kind, found.kind), states=STATE_NAMES, today=today, examples=_tried(found.entry, items, today),
         problems=[text for _, text in proposals.problems_of(db, found.entry)] if is_open else [], held=held,
         is_stale=is_open and held != found.base_version, is_own=is_own, begins=max(found.valid_from, today),
         may_decide=is_open and not is_own and actor.may("knowledge.approve"), may_withdraw=is_open and is_own,
         next_id=others[0] if others else None, tries=found.kind in ("rule", "merge"), summary=words.summary_of(found.entry, items),
+        allows_findings=isinstance(found.entry, MessageTemplate) and found.entry.allows_findings,
     )  # fmt: skip
 
 
@@ -273,7 +288,8 @@ def approve_proposal(request: AnyRequest, db: web.Db, proposal_id: FromPath[str]
     """Makes a proposal the newest version."""
     wanted = web.uuid_of(proposal_id)
     day = day_in(data, "valid_from", "生效日期", today_of(db)) if str(data.get("valid_from", "")).strip() else None
-    proposals.approve(db, wanted, note=text_in(data, "note"), valid_from=day)
+    allows_findings = text_in(data, "allows_findings") == "yes"
+    proposals.approve(db, wanted, note=text_in(data, "note"), valid_from=day, allows_findings=allows_findings)
     return web.back_to(db, f"/knowledge/proposals/{wanted}", toast="已批准")
 
 

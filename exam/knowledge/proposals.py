@@ -16,8 +16,9 @@ from exam.kit import audit
 from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, NotFound, Refused, Stale
 from exam.kit.house import actor_of, house_of
-from exam.knowledge import service, soundness, words
+from exam.knowledge import forms, service, soundness, words
 from exam.knowledge.book import KINDS, Entry
+from exam.knowledge.message_template import MessageTemplate
 from exam.knowledge.models import KnowledgeApproval, KnowledgeProposal, KnowledgeRevision, KnowledgeRule
 from exam.knowledge.rules.conclusions import PLAIN_RULE
 
@@ -145,7 +146,8 @@ def problems_of(db: Session, entry: Entry) -> list[soundness.Problem]:
     """What keeps an entry from being proposed or approved today."""
     today = day_of(house_of(db).clock.now())
     codes = set(db.scalars(select(KnowledgeRule.code).distinct()))
-    return soundness.entry_problems(entry, _items(db, today), codes | {entry.code}, today)
+    items = _items(db, today)
+    return soundness.entry_problems(entry, items, codes | {entry.code}, today) or forms.kind_problems(entry, items)
 
 
 def _items(db: Session, on: date) -> Mapping[str, Item]:
@@ -161,10 +163,10 @@ def propose(db: Session, entry: Entry, *, base_version: int, valid_from: date, r
     Refused: without a reason, from a day that has passed, on a version that is not the newest, with nothing changed, and an
     entry with anything wrong in it (a failing example is named).
     """
-    told = _reason(reason, "请填写修改原因")
+    told = reason_of(reason, "请填写修改原因")
     _not_past(db, valid_from)
     _on_newest(db, entry, base_version)
-    problems = problems_of(db, entry)
+    problems = [] if _only_ends(db, entry) else problems_of(db, entry)
     if problems:
         raise BadInput(problems[:30], code="knowledge.unsound")
     house, actor = house_of(db), actor_of(db)
@@ -190,7 +192,16 @@ def propose_end(db: Session, code: str, *, base_version: int, valid_from: date, 
     return propose(db, ended, base_version=base_version, valid_from=valid_from, reason=reason)
 
 
-def _reason(text: str, hint: str, field: str = "reason") -> str:
+def _only_ends(db: Session, entry: Entry) -> bool:
+    """Whether an entry differs from its newest version in nothing but its end: what a change of the catalogue broke can be ended."""
+    if entry.valid_to is None or not newest_version(db, entry.code):
+        return False
+    held = service.history(db, entry.code)[0].entry
+    return words.same_content(msgspec.structs.replace(held, valid_to=entry.valid_to), entry)
+
+
+def reason_of(text: str, hint: str, field: str = "reason") -> str:
+    """A reason as typed. Raises BadInput for none or one without end."""
     told = text.strip()
     if not told:
         raise BadInput([(field, f"原因:不能为空,{hint}")], code="knowledge.reason_missing")
@@ -221,21 +232,19 @@ def _on_newest(db: Session, entry: Entry, base_version: int) -> None:
 # --- deciding --------------------------------------------------------------------------------------------------------
 
 
-def approve(db: Session, proposal_id: UUID, *, note: str, valid_from: date | None = None) -> int:
+def approve(
+    db: Session, proposal_id: UUID, *, note: str, valid_from: date | None = None, allows_findings: bool = False
+) -> int:
     """Another person than the author makes a proposal the newest version, effective from its day or `valid_from`; returns the
     revision. Refused for one whose base is not the newest, whose day has passed, or whose examples fail by now.
+
+    `allows_findings` is the approver's own word that a message template may tell a value or a disease; refused without it.
     """
-    told = _reason(note, "请填写审批意见", "note")
+    told = reason_of(note, "请填写审批意见", "note")
     _lock_store(db)
-    row = _decidable(db, proposal_id)
-    entry, begins = _decoded(row.kind, row.body), valid_from or row.valid_from
-    _not_past(db, begins)
-    if newest_version(db, row.code) != row.base_version:
-        held = newest_version(db, row.code)
-        raise Stale(
-            f"规则 {row.code} 已有第 {held} 版,本申请基于第 {row.base_version} 版,不能批准", "请退回,由申请人按最新版本重新提交"
-        )
-    _require_sound(db, entry)
+    row = decidable(db, proposal_id)
+    begins = valid_from or row.valid_from
+    entry = approvable(db, row, begins, allows_findings=allows_findings)
     if entry.valid_to is not None and entry.valid_to == row.valid_from:
         entry = msgspec.structs.replace(entry, valid_to=begins)
     published = msgspec.structs.replace(entry, approved=True)
@@ -245,10 +254,31 @@ def approve(db: Session, proposal_id: UUID, *, note: str, valid_from: date | Non
     return revision
 
 
+def approvable(db: Session, row: KnowledgeProposal, begins: date | None = None, *, allows_findings: bool = False) -> Entry:
+    """The entry of a proposal that may be approved from a day; refused with the reason for any other."""
+    entry = _decoded(row.kind, row.body)
+    _not_past(db, begins or row.valid_from)
+    held = newest_version(db, row.code)
+    if held != row.base_version:
+        raise Stale(
+            f"规则 {row.code} 已有第 {held} 版,本申请基于第 {row.base_version} 版,不能批准", "请退回,由申请人按最新版本重新提交"
+        )
+    if not _only_ends(db, entry):
+        _require_sound(db, entry)
+    if isinstance(entry, MessageTemplate) and entry.allows_findings:
+        if not allows_findings:
+            raise Refused(
+                "knowledge.findings_not_allowed", "本模板的消息会写明结果(数值、疾病名称),须由审批人单独同意",
+                "请打开本申请,勾选同意后批准", "allows_findings",
+            )  # fmt: skip
+        entry = msgspec.structs.replace(entry, approver=actor_of(db).name)
+    return entry
+
+
 def reject(db: Session, proposal_id: UUID, *, note: str) -> None:
     """Another person than the author turns a proposal down, with the reason."""
-    told = _reason(note, "请填写退回原因", "note")
-    row = _decidable(db, proposal_id)
+    told = reason_of(note, "请填写退回原因", "note")
+    row = decidable(db, proposal_id)
     _decide(db, row, REJECTED, told)
     audit.note(db, "knowledge.reject", subject=f"knowledge:{row.code}", reason=told)
 
@@ -268,7 +298,7 @@ def approve_version(db: Session, code: str, version: int, *, note: str) -> int:
 
     Refused for a version that is not the newest, that is approved already, that the signer wrote, or whose examples fail.
     """
-    told = _reason(note, "请填写批准依据", "note")
+    told = reason_of(note, "请填写批准依据", "note")
     counter = _lock_store(db)
     last, actor = service.history(db, code)[0], actor_of(db)
     if last.version != version:
@@ -301,8 +331,9 @@ def _lock_store(db: Session) -> KnowledgeRevision:
     return counter
 
 
-def _decidable(db: Session, proposal_id: UUID) -> KnowledgeProposal:
-    row, actor = _row(db, proposal_id, lock=True), actor_of(db)
+def decidable(db: Session, proposal_id: UUID, *, lock: bool = True) -> KnowledgeProposal:
+    """An open proposal of somebody else; refused for one's own, for a program, and for one that is decided."""
+    row, actor = _row(db, proposal_id, lock=lock), actor_of(db)
     _require_open(row)
     if row.author_id is not None and row.author_id == actor.staff_id:
         raise Refused("knowledge.second_person", "不能审批自己提交的申请", "请由另一位主检医师审批,或撤回本申请")

@@ -44,7 +44,7 @@ NO_COVERS = "无"
 _FIELDS = ("item", "op", "value", "low", "high", "edges", "times", "percent", "at_least", "below", "sex", "texts", "n", "with_unit")
 TEXT_FIELDS = (
     "code", "text", "category", "severity", "advice", "lifestyle", "specialist", "hierarchy", "rank", "order", "covers", "also_covers",
-    "alert_class", "alert_name", "alert_departments", "alert_days", "recheck_groups", "recheck_days", "source",
+    "alert_class", "alert_name", "alert_departments", "alert_days", "recheck_groups", "recheck_days", "source", "icd10",
 )  # fmt: skip
 EXAMPLE_FIELDS = ("fires", "sex", "age", "values", "earlier", "history")
 NEW_EXAMPLES = (
@@ -95,14 +95,16 @@ def empty_draft() -> Draft:
 
 def placed(draft: Draft) -> Draft:
     """The draft with every part told its place, by which its fields are named."""
-    _place(draft.condition, "0")
+    place(draft.condition, "0")
     return draft
 
 
-def _place(part: Part, way: str) -> None:
+def place(part: Part, way: str) -> Part:
+    """A condition's parts told their places; `way` is its own, the first number of all of them."""
     part.way = way
     for number, each in enumerate(part.parts):
-        _place(each, f"{way}.{number}")
+        place(each, f"{way}.{number}")
+    return part
 
 
 # --- what was typed --------------------------------------------------------------------------------------------------
@@ -110,20 +112,27 @@ def _place(part: Part, way: str) -> None:
 
 def typed(data: Mapping[str, Any]) -> Draft:
     """The draft that a form sent. Raises BadInput for one with more parts or levels than a rule may have."""
-    counter = [0]
-    condition = _typed_part(data, "0", 1, counter) or new_part("all_of")
-    if not condition.is_group:
-        condition = Part("all_of", {}, [], [condition])
+    condition = typed_condition(data, "0") or new_part("all_of")
     examples = []
     for number in range(MOST_EXAMPLES + 1):
         if f"e.{number}.fires" not in data and f"e.{number}.values" not in data:
             break
-        examples.append({name: _text(data, f"e.{number}.{name}") for name in EXAMPLE_FIELDS})
-    return placed(Draft({name: _text(data, name) for name in TEXT_FIELDS}, condition, examples))
+        examples.append({name: text_of(data, f"e.{number}.{name}") for name in EXAMPLE_FIELDS})
+    return placed(Draft({name: text_of(data, name) for name in TEXT_FIELDS}, condition, examples))
+
+
+def typed_condition(data: Mapping[str, Any], root: str) -> Part | None:
+    """The condition that a form sent under a root, always as a group; None without any. Raises BadInput for a boundless one."""
+    part = _typed_part(data, root, 1, [0])
+    return None if part is None else _as_group(part)
+
+
+def _as_group(part: Part) -> Part:
+    return part if part.is_group else Part("all_of", {}, [], [part])
 
 
 def _typed_part(data: Mapping[str, Any], way: str, level: int, counter: list[int]) -> Part | None:
-    kind = _text(data, f"c.{way}.kind")
+    kind = text_of(data, f"c.{way}.kind")
     if kind not in GROUPS and kind not in SIMPLE:
         return None
     counter[0] += 1
@@ -131,7 +140,7 @@ def _typed_part(data: Mapping[str, Any], way: str, level: int, counter: list[int
         raise BadInput([("", f"条件最多 {MOST_PARTS} 项、{MOST_LEVELS} 层,请拆成几条规则")])
     picked = data.get(f"c.{way}.any_of", [])
     part = Part(
-        kind, {name: _text(data, f"c.{way}.{name}") for name in _FIELDS}, [str(each) for each in _listed(picked)], [], way
+        kind, {name: text_of(data, f"c.{way}.{name}") for name in _FIELDS}, [str(each) for each in _listed(picked)], [], way
     )
     if kind in GROUPS:
         for number in range(MOST_PARTS + 1):
@@ -142,7 +151,8 @@ def _typed_part(data: Mapping[str, Any], way: str, level: int, counter: list[int
     return part
 
 
-def _text(data: Mapping[str, Any], name: str) -> str:
+def text_of(data: Mapping[str, Any], name: str) -> str:
+    """One field of a form; the first where several came."""
     value = data.get(name, "")
     return str(_listed(value)[0] if _listed(value) else "")[:2000]
 
@@ -161,27 +171,34 @@ def acted(draft: Draft, act: str) -> tuple[Draft, str]:
     elif verb == "drop_example" and _PLACE.fullmatch(way) and int(way) < len(draft.examples):
         del draft.examples[int(way)]
         focus = f"e.{max(0, int(way) - 1)}"
-    elif verb in ("add", "group"):
-        group = _part_at(draft.condition, way)
+    else:
+        focus = condition_acted(draft.condition, verb, way)
+    return placed(draft), focus
+
+
+def condition_acted(condition: Part, verb: str, way: str) -> str:
+    """Carries out one of the picker's buttons on a condition; the way of the part that gets the focus."""
+    if verb in ("add", "group"):
+        group = _part_at(condition, way)
         if group is not None and group.is_group:
             group.parts.append(new_part("any_of" if verb == "group" else "compare"))
-            focus = f"{way}.{len(group.parts) - 1}"
+            return f"{way}.{len(group.parts) - 1}"
     elif verb == "drop":
         above, _, last = way.rpartition(".")
-        group = _part_at(draft.condition, above)
+        group = _part_at(condition, above)
         if group is not None and _PLACE.fullmatch(last) and int(last) < len(group.parts):
             del group.parts[int(last)]
-            focus = f"{above}.{max(0, int(last) - 1)}" if group.parts else above
+            return f"{above}.{max(0, int(last) - 1)}" if group.parts else above
     elif verb == "kind":
-        part = _part_at(draft.condition, way)
+        part = _part_at(condition, way)
         if part is not None and part.is_group and not part.parts:
             part.parts.append(new_part())
-    return placed(draft), focus
+    return way
 
 
 def _part_at(part: Part, way: str) -> Part | None:
     steps = way.split(".")
-    if steps[0] != "0" or not all(_PLACE.fullmatch(step) for step in steps):
+    if steps[0] != part.way or not all(_PLACE.fullmatch(step) for step in steps):
         return None
     for step in steps[1:]:
         if int(step) >= len(part.parts):
@@ -199,8 +216,8 @@ def draft_of(rule: Rule, items: Mapping[str, Item]) -> Draft:
     texts = {
         "code": rule.code, "text": rule.text, "category": rule.category, "severity": str(int(rule.severity)), "advice": rule.advice,
         "lifestyle": rule.lifestyle, "specialist": rule.specialist, "hierarchy": rule.hierarchy, "rank": str(rule.rank),
-        "order": str(rule.order), "source": source_name(rule.source),
-        "covers": "" if rule.covers is None else _names(rule.covers, items) or NO_COVERS,
+        "order": str(rule.order), "source": source_name(rule.source), "icd10": "、".join(rule.icd10),
+        "covers": "" if rule.covers is None else names_of(rule.covers, items) or NO_COVERS,
         "also_covers": ";".join(f"{_name(each.item, items)}={'|'.join(words.FLAG_NAMES[flag] for flag in each.any_of)}"
                                for each in rule.also_covers),
         "alert_class": alert.alert_class.value if alert else "", "alert_name": alert.name if alert else "",
@@ -208,10 +225,12 @@ def draft_of(rule: Rule, items: Mapping[str, Item]) -> Draft:
         "alert_days": "、".join(map(str, alert.follow_up_days)) if alert else "",
         "recheck_groups": "、".join(recheck.groups) if recheck else "", "recheck_days": str(recheck.after_days) if recheck else "",
     }  # fmt: skip
-    condition = _part_of(rule.condition)
-    if not condition.is_group:
-        condition = Part("all_of", {}, [], [condition])
-    return placed(Draft(texts, condition, [_example_texts(each, items) for each in rule.examples]))
+    return placed(Draft(texts, part_of(rule.condition), [_example_texts(each, items) for each in rule.examples]))
+
+
+def part_of(condition: Condition) -> Part:
+    """A condition as the form shows it: a group at the top."""
+    return _as_group(_part_of(condition))
 
 
 def _part_of(condition: Condition) -> Part:
@@ -252,11 +271,12 @@ def _plain_texts(condition: Any) -> dict[str, str]:
 def _example_texts(example: Example, items: Mapping[str, Item]) -> dict[str, str]:
     return {
         "fires": "yes" if example.fires else "no", "sex": example.sex, "age": str(example.age), "history": "、".join(example.history),
-        "values": _pairs_text(example.values, items), "earlier": _pairs_text(example.earlier, items),
+        "values": pairs_text(example.values, items), "earlier": pairs_text(example.earlier, items),
     }  # fmt: skip
 
 
-def _pairs_text(values: Mapping[str, str | tuple[str, ...]], items: Mapping[str, Item]) -> str:
+def pairs_text(values: Mapping[str, str | tuple[str, ...]], items: Mapping[str, Item]) -> str:
+    """Values of an example as they are typed: `空腹血糖=7.4;心电图=早搏|房颤`."""
     return ";".join(f"{_name(code, items)}={raw if isinstance(raw, str) else '|'.join(raw)}" for code, raw in values.items())
 
 
@@ -264,7 +284,8 @@ def _name(code: str, items: Mapping[str, Item]) -> str:
     return items[code].name if code in items else code
 
 
-def _names(codes: Sequence[str], items: Mapping[str, Item]) -> str:
+def names_of(codes: Sequence[str], items: Mapping[str, Item]) -> str:
+    """Items as they are typed, by their names."""
     return "、".join(_name(code, items) for code in codes)
 
 

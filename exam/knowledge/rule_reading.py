@@ -38,6 +38,7 @@ from exam.knowledge.language import (
     Sex,
 )
 from exam.knowledge.rule_form import EDGES, NO_COVERS, Draft, Part, item_named, read_number
+from exam.knowledge.soundness import icd10_problem
 
 Problems = list[tuple[str, str]]
 
@@ -49,7 +50,7 @@ _FLAG_CODES = {name: code for code, name in words.FLAG_NAMES.items()}
 def read(draft: Draft, items: Mapping[str, Item], present: Rule | None) -> Rule:
     """The rule that a draft says; `present` is the one it changes. Raises BadInput with every problem at once."""
     problems: Problems = []
-    condition = _part(draft.condition, items, problems)
+    condition = condition_of(draft.condition, items, problems)
     rule = _plain_fields(draft.texts, items, present, problems)
     examples = tuple(_example(number, each, items, problems) for number, each in enumerate(draft.examples))
     if problems:
@@ -70,14 +71,14 @@ def _plain_fields(texts: Mapping[str, str], items: Mapping[str, Item], present: 
     code = present.code if present else text["code"]
     if not code:
         problems.append(("code", "编号:不能为空"))
-    rank, order = _whole(text, "rank", "组内级别", 0, problems), _whole(text, "order", "报告中的次序", 500, problems)
+    rank, order = whole_of(text, "rank", "组内级别", 0, problems), whole_of(text, "order", "报告中的次序", 500, problems)
     covers = _covers(text["covers"], items, problems)
     rule = Rule(
         code=code, version=present.version if present else 1, condition=Missing(""), text=text["text"], category="异常",
         severity=Severity.MILD, advice=text["advice"], lifestyle=text["lifestyle"], specialist=text["specialist"],
         hierarchy=text["hierarchy"], rank=rank, order=order, covers=covers,
         also_covers=_also_covers(text["also_covers"], items, problems), alert=_alert(text, problems), recheck=_recheck(text, problems),
-        source=source_code(text["source"]), valid_to=None,
+        icd10=_icd10(text["icd10"], problems), source=source_code(text["source"]), valid_to=None,
     )  # fmt: skip
     if problems:
         return rule
@@ -85,7 +86,14 @@ def _plain_fields(texts: Mapping[str, str], items: Mapping[str, Item], present: 
     return msgspec.structs.replace(rule, category=category, severity=Severity(int(text["severity"])))
 
 
-def _whole(text: Mapping[str, str], name: str, label: str, default: int, problems: Problems) -> int:
+def _icd10(text: str, problems: Problems) -> tuple[str, ...]:
+    codes = tuple(each.upper() for each in listed(text.replace("/", "、")))
+    problems += [("icd10", wrong) for each in codes if (wrong := icd10_problem(each))]
+    return codes
+
+
+def whole_of(text: Mapping[str, str], name: str, label: str, default: int, problems: Problems) -> int:
+    """A whole number as typed."""
     if not text[name]:
         return default
     if not re.fullmatch(r"\d{1,6}", text[name], re.ASCII):
@@ -94,7 +102,8 @@ def _whole(text: Mapping[str, str], name: str, label: str, default: int, problem
     return int(text[name])
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a list as typed."""
     return tuple(dict.fromkeys(part.strip() for part in _SEPARATOR.split(text) if part.strip()))
 
 
@@ -103,7 +112,7 @@ def _covers(text: str, items: Mapping[str, Item], problems: Problems) -> tuple[s
         return None
     if text == NO_COVERS:
         return ()
-    return tuple(_item(part, "covers", items, problems) for part in _listed(text))
+    return tuple(item_of(part, "covers", items, problems) for part in listed(text))
 
 
 def _also_covers(text: str, items: Mapping[str, Item], problems: Problems) -> tuple[Flagged, ...]:
@@ -114,7 +123,7 @@ def _also_covers(text: str, items: Mapping[str, Item], problems: Problems) -> tu
         if "" in codes:
             problems.append(("also_covers", f"另外解释的项目:“{part[:40]}”应写成 项目=偏高 或 项目=偏低|异常"))
             continue
-        found.append(Flagged(_item(name, "also_covers", items, problems), tuple(codes)))
+        found.append(Flagged(item_of(name, "also_covers", items, problems), tuple(codes)))
     return tuple(found)
 
 
@@ -124,23 +133,24 @@ def _alert(text: Mapping[str, str], problems: Problems) -> Alert | None:
     if text["alert_class"] not in {each.value for each in AlertClass}:
         problems.append(("alert_class", "危急/重要异常:请选择"))
         return None
-    days = _days(text["alert_days"], "alert_days", "回访", problems)
-    return Alert(AlertClass(text["alert_class"]), text["alert_name"], _listed(text["alert_departments"]), days)
+    days = days_of(text["alert_days"], "alert_days", "回访", problems)
+    return Alert(AlertClass(text["alert_class"]), text["alert_name"], listed(text["alert_departments"]), days)
 
 
 def _recheck(text: Mapping[str, str], problems: Problems) -> Recheck | None:
-    groups = _listed(text["recheck_groups"])
+    groups = listed(text["recheck_groups"])
     if not groups and not text["recheck_days"]:
         return None
-    days = _days(text["recheck_days"], "recheck_days", "复查", problems)
+    days = days_of(text["recheck_days"], "recheck_days", "复查", problems)
     if not groups or len(days) != 1:
         problems.append(("recheck_groups" if not groups else "recheck_days", "复查:组合和几天后都要填写"))
         return None
     return Recheck(groups, days[0])
 
 
-def _days(text: str, name: str, label: str, problems: Problems) -> tuple[int, ...]:
-    parts = _listed(text)
+def days_of(text: str, name: str, label: str, problems: Problems) -> tuple[int, ...]:
+    """Days as typed, separated by commas."""
+    parts = listed(text)
     wrong = [part for part in parts if not re.fullmatch(r"[1-9]\d{0,3}", part, re.ASCII)]
     if wrong:
         problems.append((name, f"{label}:“{wrong[0][:20]}”不是天数"))
@@ -148,7 +158,8 @@ def _days(text: str, name: str, label: str, problems: Problems) -> tuple[int, ..
     return tuple(int(part) for part in parts)
 
 
-def _item(text: str, field: str, items: Mapping[str, Item], problems: Problems) -> str:
+def item_of(text: str, field: str, items: Mapping[str, Item], problems: Problems) -> str:
+    """The code of the item that was typed by code, name or initials."""
     code = item_named(text, items)
     if code is None:
         shown = text.strip()[:40]
@@ -168,15 +179,16 @@ def _example(number: int, texts: Mapping[str, str], items: Mapping[str, Item], p
         age = "45"
     sex: Any = texts["sex"] if texts["sex"] in ("M", "F") else "M"
     return Example(
-        fires=texts["fires"] == "yes", values=_pairs(texts["values"], f"e.{number}.values", place, items, problems), sex=sex,
-        age=int(age), history=_listed(texts["history"]),
-        earlier=_pairs(texts["earlier"], f"e.{number}.earlier", place, items, problems),
+        fires=texts["fires"] == "yes", values=pairs_of(texts["values"], f"e.{number}.values", place, items, problems), sex=sex,
+        age=int(age), history=listed(texts["history"]),
+        earlier=pairs_of(texts["earlier"], f"e.{number}.earlier", place, items, problems),
     )  # fmt: skip
 
 
-def _pairs(
+def pairs_of(
     text: str, field: str, place: str, items: Mapping[str, Item], problems: Problems
 ) -> dict[str, str | tuple[str, ...]]:
+    """The values of an example as typed; `place` names it in what is wrong."""
     found: dict[str, str | tuple[str, ...]] = {}
     for part in (each.strip() for each in _PAIR_SEPARATOR.split(text) if each.strip()):
         name, sign, raw = (piece.strip() for piece in part.replace("=", "=").partition("="))
@@ -198,7 +210,8 @@ def _pairs(
 # --- conditions ------------------------------------------------------------------------------------------------------
 
 
-def _part(part: Part, items: Mapping[str, Item], problems: Problems) -> Condition | None:
+def condition_of(part: Part, items: Mapping[str, Item], problems: Problems) -> Condition | None:
+    """The condition that the form's parts say; None with problems added."""
     name = f"c.{part.way}"
     if part.is_group:
         return _group(part, items, problems)
@@ -211,16 +224,16 @@ def _part(part: Part, items: Mapping[str, Item], problems: Problems) -> Conditio
         sex: Any = part.text("sex")
         return Sex(sex)
     if part.kind in ("history", "no_history"):
-        texts = _listed(part.text("texts")) or tuple(part.picks)
+        texts = listed(part.text("texts")) or tuple(part.picks)
         if not texts:
             problems.append((f"{name}.texts", "病史:不能为空"))
         return History(texts) if part.kind == "history" else Not(History(texts))
-    item = _item(part.text("item"), f"{name}.item", items, problems)
+    item = item_of(part.text("item"), f"{name}.item", items, problems)
     return _about_item(part, item, items, problems)
 
 
 def _group(part: Part, items: Mapping[str, Item], problems: Problems) -> Condition | None:
-    read_parts = [_part(each, items, problems) for each in part.parts]
+    read_parts = [condition_of(each, items, problems) for each in part.parts]
     if not part.parts:
         problems.append((f"c.{part.way}.kind", "条件:分组中没有内容,请加一项或删除该组"))
         return None
@@ -276,7 +289,7 @@ def _about_item(part: Part, item: str, items: Mapping[str, Item], problems: Prob
         case "no_earlier":
             return Not(HasEarlier(item))
         case "chosen" | "earlier_chosen":
-            choices = tuple(dict.fromkeys((*part.picks, *(_listed(part.text("texts")) if not _choices(item, items) else ()))))
+            choices = tuple(dict.fromkeys((*part.picks, *(listed(part.text("texts")) if not _choices(item, items) else ()))))
             if not choices:
                 problems.append((f"c.{part.way}.any_of", "选项:请至少选一个"))
             return Chosen(item, choices) if part.kind == "chosen" else EarlierChosen(item, choices)
@@ -286,7 +299,7 @@ def _about_item(part: Part, item: str, items: Mapping[str, Item], problems: Prob
                 problems.append((f"c.{part.way}.any_of", "高低标志:请至少选一个"))
             return Flagged(item, tuple(flags))
         case _:
-            phrases = _listed(part.text("texts"))
+            phrases = listed(part.text("texts"))
             if not phrases:
                 problems.append((f"c.{part.way}.texts", "描述中提及:请填写词语"))
             return Says(item, phrases)

@@ -24,6 +24,7 @@ from exam.knowledge.gate import GateCheck
 from exam.knowledge.message_template import MessageTemplate
 from exam.knowledge.models import KnowledgeApproval, KnowledgeRevision, KnowledgeRule
 from exam.knowledge.rules import CompiledRules
+from exam.knowledge.summary_wording import SummaryWording
 
 log = logging.getLogger("exam.knowledge")
 
@@ -69,6 +70,12 @@ def rules_of_revision(db: Session, at_revision: int, on: date) -> CompiledRules:
             kept.pop(next(iter(kept)), None)
         kept[key] = found
     return found
+
+
+def summary_wordings(db: Session, at_revision: int | None, on: date) -> tuple[SummaryWording, ...]:
+    """How summaries of visits of a day are worded, as known at a revision (None: the store is empty). One set for the whole of a
+    visit, however late a result comes: a summary that was drafted must be known again as drafted when a value changes."""
+    return rules_of_revision(db, at_revision or 0, on).book.summaries
 
 
 def rules_known_at(db: Session, on: date, known_at: datetime) -> CompiledRules:
@@ -121,6 +128,7 @@ def as_book(entries: Iterable[Entry]) -> RuleBook:
         grades=tuple(each for each in listed if isinstance(each, GradeScale)),
         templates=tuple(each for each in listed if isinstance(each, MessageTemplate)),
         checks=tuple(each for each in listed if isinstance(each, GateCheck)),
+        summaries=tuple(each for each in listed if isinstance(each, SummaryWording)),
     )
 
 
@@ -175,13 +183,47 @@ def _store(
             for place, entry in placed
         ],
     )  # fmt: skip
-    today = day_of(now)
-    book = None if is_checked else _book(db, counter.revision, max(valid_from, today))
-    problems = rules.book_problems(book, catalog.catalogue(db, today).items, today) if book else ()
+    problems = () if is_checked else _caused(db, counter.revision, {entry.code for _, entry in placed}, max(valid_from, day_of(now)))
     if problems:
         raise BadInput([("", problem) for problem in problems[:20]], code="knowledge.inconsistent")
     audit.note(db, "knowledge.publish", subject=f"knowledge:{counter.revision}", reason=reason)
     return counter.revision
+
+
+def _caused(db: Session, at_revision: int, changed: Collection[str], on: date) -> Sequence[str]:
+    """What is wrong with the book that this change brought about or touches; what was broken before and elsewhere is not its to
+    answer for (`standing_problems` tells it)."""
+    found = _problems(db, at_revision, on)
+    if all(_code_of(problem) in changed for problem in found):
+        return found
+    before = set(_problems(db, at_revision - 1, on))
+    return [problem for problem in found if problem not in before or _code_of(problem) in changed]
+
+
+def _problems(db: Session, at_revision: int, on: date) -> list[str]:
+    """What is wrong with the entries that hold on a day, by today's catalogue; one that has ended harms nobody."""
+    today = day_of(house_of(db).clock.now())
+    entries = _book(db, at_revision, on).entries
+    lasting = [entry for entry in entries if entry.valid_to is None or entry.valid_to > on]
+    missing = {f"没有规则 {entry.code}" for entry in entries} - {f"没有规则 {entry.code}" for entry in lasting}
+    found = rules.book_problems(as_book(lasting), catalog.catalogue(db, today).items, today)
+    return [problem for problem in found if problem.partition(":")[2] not in missing]  # a merge may name a rule that has ended
+
+
+def _code_of(problem: str) -> str:
+    return problem.partition(":")[0]
+
+
+def standing_problems(db: Session) -> tuple[tuple[str, str], ...]:
+    """What is wrong today with entries in force, such as a rule about an item that the catalogue does not have any more: pairs of
+    the entry's code and the sentence. Read once for each state of book and catalogue."""
+    today = day_of(house_of(db).clock.now())
+    key = (revision(db), catalog.revision(db), today)
+    kept: tuple[Any, tuple[tuple[str, str], ...]] = house_of(db).cache.get("standing_problems", (None, ()))
+    if kept[0] != key:
+        kept = (key, tuple((_code_of(problem), problem.partition(":")[2]) for problem in _problems(db, key[0], today)))
+        house_of(db).cache["standing_problems"] = kept
+    return kept[1]
 
 
 def history(db: Session, code: str) -> list[RuleVersion]:

@@ -17,6 +17,8 @@ from exam.knowledge.gate import GateCheck
 from exam.knowledge.language import AllOf, AnyOf, AtLeast, Condition, Not
 from exam.knowledge.rules import example_case, holds, rule_problems
 from exam.knowledge.rules.gate.examples import check_problems
+from exam.knowledge.rules.summaries import wording_problems
+from exam.knowledge.summary_wording import SummaryWording
 from exam.knowledge.words import FIELD_LABELS
 
 MOST_LEVELS = 5
@@ -26,6 +28,7 @@ LONGEST_TEXT = 500
 MOST_LISTED = 200
 _MOST_DIGITS = 9
 _MOST_INTEGER = 10**6
+_ICD10 = re.compile(r"[A-Z][0-9]{2}(\.[0-9]{1,2})?")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,29}")
 
 Problem = tuple[str, str]
@@ -46,7 +49,9 @@ def entry_problems(entry: Entry, items: Mapping[str, Item], known_codes: Collect
         problems += [(name, problem) for problem in condition_problems(condition)]
     if isinstance(entry, Rule) and not entry.text.strip():
         problems.append(("text", "结论:不能为空"))
-    if isinstance(entry, Rule) and len(entry.examples) > MOST_EXAMPLES:
+    if isinstance(entry, Rule):
+        problems += [("icd10", icd10_problem(code)) for code in entry.icd10 if icd10_problem(code)]
+    if isinstance(entry, Rule | SummaryWording) and len(entry.examples) > MOST_EXAMPLES:
         problems.append(("examples", f"例子:最多 {MOST_EXAMPLES} 个"))
     if isinstance(entry, Merge):
         named = (*entry.of, *(code for group in entry.with_one_of for code in group))
@@ -55,9 +60,16 @@ def entry_problems(entry: Entry, items: Mapping[str, Item], known_codes: Collect
         return problems
     if isinstance(entry, GateCheck):
         return [("examples" if "例子" in each else "", each) for each in check_problems(entry, items, on)]
+    if isinstance(entry, SummaryWording):
+        return [("examples" if "例子" in each else "", each) for each in wording_problems(entry, items)]
     if not isinstance(entry, Rule):
         return []
     return [("examples" if "例子" in each else "condition", each) for each in rule_problems(entry, items, on)]
+
+
+def icd10_problem(code: str) -> str:
+    """What is wrong with an ICD-10 code, in Chinese; empty when it has the form of one."""
+    return "" if _ICD10.fullmatch(code) else f"ICD-10 编码:“{code[:20]}”应写成 K76.0 或 M81 的样子"
 
 
 def conditions_of(entry: Entry) -> list[tuple[str, Condition]]:

@@ -39,8 +39,12 @@ from exam.knowledge.language import (
 from exam.knowledge.message_template import MessageTemplate
 from exam.knowledge.rules import condition_items
 from exam.knowledge.rules.units import printed_unit
+from exam.knowledge.summary_wording import SummaryExample, SummaryWording
 
-KIND_NAMES = {"rule": "结论规则", "merge": "合并规则", "policy": "时限策略", "grade": "分级标准", "check": "矛盾检查", "template": "消息模板"}
+KIND_NAMES = {
+    "rule": "结论规则", "merge": "合并规则", "policy": "时限策略", "grade": "分级标准", "check": "矛盾检查", "template": "消息模板",
+    "summary": "小结用语",
+}  # fmt: skip
 RELATION_SIGNS = {"<": "<", "<=": "≤", ">": ">", ">=": "≥", "=": "=", "!=": "≠"}
 FLAG_NAMES = {"normal": "正常", "low": "偏低", "high": "偏高", "abnormal": "异常"}
 SEX_WORDS = {"M": "男性", "F": "女性"}
@@ -59,23 +63,30 @@ FIELD_LABELS = {
     "blocks_release": "未处理时不能发布报告", "name": "名称", "steps": "分级条件", "approved": "批准", "version": "版本", "code": "编号",
     "test": "检查内容", "remedy": "处理办法", "is_blocking": "阻止签名", "occasion": "场合", "audience": "对象", "channel": "途径",
     "allows_findings": "允许写明结果", "respects_quiet_hours": "遵守免打扰时段", "approver": "文字批准人",
+    "icd10": "ICD-10 编码", "departments": "适用科室", "number": "数值异常写法", "choice": "选项异常写法", "unjudged": "不能判定写法",
+    "nothing": "无异常写法",
 }  # fmt: skip
 """What the fields of entries are called; one that has no word here goes by its own name."""
+
+_OWN_LABELS: Mapping[type, Mapping[str, str]] = {MessageTemplate: {"text": "文字"}, GateCheck: {"text": "提示"}}
+"""What a field is called where the entry is no conclusion."""
 
 OCCASION_WORDS = {
     "booked": "预约成功", "report_ready": "报告完成", "abnormal": "B类异常", "critical": "危急值/A类", "follow_up": "回访", "recheck": "复查提醒",
     "escalation": "超时升级",
 }  # fmt: skip
-_CODED_WORDS = {"audience": {"person": "受检者", "doctor": "医师"}, "channel": {"sms": "短信", "in_app": "系统内"}, "occasion": OCCASION_WORDS}
+CODED_WORDS = {"audience": {"person": "受检者", "doctor": "医师"}, "channel": {"sms": "短信", "in_app": "系统内"}, "occasion": OCCASION_WORDS}
 _PART_LABELS = {
     "of": "", "item": "", "low": "下限", "high": "上限", "slip": "常见误录", "hits": "应查出", "values": "结果", "sex": "性别", "age": "年龄",
     "history": "病史", "conclusions": "结论", "summaries": "小结", "earlier": "上次结果", "left": "左边", "right": "右边", "op": "应",
-    "tolerance": "允许差", "percent": "允许差(%)", "when": "当", "words": "小结词语", "claims": "结论词语",
-    "support": "依据", "alerts_without_notice": "未通知的危急值", "orders": "项目状态",
+    "tolerance": "允许差", "percent": "允许差(%)", "when": "当", "words": "词语", "phrases": "描述词语", "claims": "须有依据的结论词",
+    "support": "依据", "condition": "", "items": "项目", "organ": "器官", "lesions": "病变", "continues": "接着说的开头词",
+    "ignore": "不算左右的词", "marks": "本身说明左右的结果", "side": "", "lesion": "", "removed": "已切除的词", "present": "仍在描述的词",
+    "states": "状态", "is_stated": "否认的不算", "choice": "", "name": "结论名称", "alerts_without_notice": "未通知的危急值", "orders": "项目状态",
 }  # fmt: skip
 """What the fields of an entry's parts are called; one without a word goes by its own name."""
 
-_ORDER_WORDS = {
+ORDER_WORDS = {
     "pending": "待检", "sampled": "已采样", "started": "检查中", "resulted": "已出结果", "confirmed": "已审核", "refused": "拒检",
     "postponed": "延期", "removed": "已退项",
 }  # fmt: skip
@@ -83,7 +94,7 @@ _ORDER_WORDS = {
 _PLACES = {"{values}": "各项结果", "{first}": "首条结论", "{others}": "其余结论"}
 """What stands for something else in a conclusion's text, as a title says it."""
 
-_ESCALATED_TO = {"critical_values.head": "科主任", "critical_values.direct": "中心主任"}
+ESCALATED_TO = {"critical_values.head": "科主任", "critical_values.direct": "中心主任"}
 """Who is told when a clock runs out, by the permission that they hold."""
 
 _NOT_CONTENT = ("code", "version", "approved", "valid_from")
@@ -105,7 +116,7 @@ def title_of(entry: Entry) -> str:
     if isinstance(entry, Rule) and entry.alert is not None and entry.alert.name:
         return entry.alert.name
     if isinstance(entry, MessageTemplate):
-        return f"{OCCASION_WORDS[entry.occasion]}({_CODED_WORDS['channel'][entry.channel]})"
+        return f"{OCCASION_WORDS[entry.occasion]}({CODED_WORDS['channel'][entry.channel]})"
     found = getattr(entry, "text", "") or getattr(entry, "name", "")
     if isinstance(entry, Rule | Merge):
         for place, meaning in _PLACES.items():
@@ -124,6 +135,8 @@ def summary_of(entry: Entry, items: Mapping[str, Item] = _BARE) -> str:
         return f"{'、'.join(entry.of)} 中至少 {entry.at_least} 条成立{more}"
     if isinstance(entry, MessageTemplate):
         return entry.text
+    if isinstance(entry, SummaryWording):
+        return f"{entry.number};{entry.choice};{entry.nothing}"
     if isinstance(entry, GateCheck):
         return f"{'阻止签名' if entry.is_blocking else '提醒'}:{entry.remedy}"
     hidden = (*_NOT_CONTENT, "text", "name", "source")
@@ -140,7 +153,7 @@ def example_words(example: Example, items: Mapping[str, Item] = _BARE) -> str:
     return ",".join(parts)
 
 
-def _gate_example_words(example: GateExample, items: Mapping[str, Item]) -> str:
+def gate_example_words(example: GateExample, items: Mapping[str, Item]) -> str:
     """A review of a check's example in one line."""
     person = Example(
         fires=example.hits, values=example.values, sex=example.sex, age=example.age, history=example.history, earlier=example.earlier
@@ -148,7 +161,7 @@ def _gate_example_words(example: GateExample, items: Mapping[str, Item]) -> str:
     parts = [example_words(person, items)]
     parts += [f"小结“{text}”" for text in example.summaries]
     parts += [f"结论“{text}”" for text in example.conclusions]
-    parts += [f"{name}{_ORDER_WORDS.get(state, state)}" for name, state in example.orders.items()]
+    parts += [f"{name}{ORDER_WORDS.get(state, state)}" for name, state in example.orders.items()]
     if example.alerts_without_notice:
         parts.append(f"{example.alerts_without_notice} 项危急值未通知")
     return ",".join(parts)
@@ -159,8 +172,9 @@ def facts_of(
 ) -> list[tuple[str, str]]:
     """Every field of an entry that says something, as `(label, words)`."""
     left_out = set(hidden)
+    own = _OWN_LABELS.get(type(entry), {})
     return [
-        (FIELD_LABELS.get(each.name, each.name), field_words(each.name, getattr(entry, each.name), items))
+        (own.get(each.name) or FIELD_LABELS.get(each.name, each.name), field_words(each.name, getattr(entry, each.name), items))
         for each in msgspec.structs.fields(entry)
         if each.name not in left_out
     ]
@@ -193,8 +207,8 @@ def field_words(name: str, value: Any, items: Mapping[str, Item] = _BARE) -> str
         return f"{int(value)} {SEVERITY_WORDS[Severity(value)]}"
     if name in ("advice", "lifestyle", "text"):
         return str(value)
-    if name in _CODED_WORDS:
-        return _CODED_WORDS[name].get(str(value), str(value))
+    if name in CODED_WORDS:
+        return CODED_WORDS[name].get(str(value), str(value))
     return _value_words(value, items)
 
 
@@ -206,7 +220,11 @@ def _value_words(value: Any, items: Mapping[str, Item]) -> str:
     if isinstance(value, Example):
         return f"{'应触发' if value.fires else '不应触发'}:{example_words(value, items)}"
     if isinstance(value, GateExample):
-        return f"{'应查出' if value.hits else '不应查出'}:{_gate_example_words(value, items)}"
+        return f"{'应查出' if value.hits else '不应查出'}:{gate_example_words(value, items)}"
+    if isinstance(value, SummaryExample):
+        person = Example(fires=True, values=value.values, sex=value.sex, age=value.age)
+        done = "" if value.is_complete else ",尚未做完"
+        return f"{value.department} {example_words(person, items)}{done}:{f'“{value.text}”' if value.text else '无小结'}"
     if isinstance(value, Alert):
         days = f"回访 {'、'.join(map(str, value.follow_up_days))} 天" if value.follow_up_days else ""
         parts = (ALERT_CLASS_NAMES[value.alert_class], value.name, "、".join(value.departments), days)
@@ -214,7 +232,7 @@ def _value_words(value: Any, items: Mapping[str, Item]) -> str:
     if isinstance(value, Recheck):
         return f"{value.after_days} 天后复查 {'、'.join(value.groups)}"
     if isinstance(value, Escalation):
-        return f"{value.after_minutes} 分钟后通知{_ESCALATED_TO.get(value.to, f' {value.to}')}"
+        return f"{value.after_minutes} 分钟后通知{ESCALATED_TO.get(value.to, f' {value.to}')}"
     if isinstance(value, GradeStep):
         return f"{value.grade}:{condition_words(value.condition, items)}"
     if isinstance(value, AlertClass):
@@ -235,7 +253,9 @@ def _value_words(value: Any, items: Mapping[str, Item]) -> str:
         return ",".join(f"{label} {text}".strip() for label, text in told if text)
     if isinstance(value, dict):
         return "、".join(f"{_name(str(key), items)} {_joined(each) if isinstance(each, str | tuple) else each}" for key, each in value.items())
-    return _name(value, items) if isinstance(value, str) else str(value)
+    if isinstance(value, str):
+        return ORDER_WORDS.get(value) or _name(value, items)
+    return str(value)
 
 
 # --- conditions ------------------------------------------------------------------------------------------------------

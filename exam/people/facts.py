@@ -82,6 +82,22 @@ class PersonRegistered(msgspec.Struct, frozen=True):
     site: str
 
 
+class PersonsRegistered(msgspec.Struct, frozen=True):
+    """Many files were opened at once, from an employer's list."""
+
+    person_ids: tuple[UUID, ...]
+    site: str
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Whom a visit is opened for: the file's id with name, sex and birth date as they stand in it."""
+
+    person_id: UUID
+    name: str
+    sex: str
+    birth_on: date
+
+
 class PersonCorrected(msgspec.Struct, frozen=True):
     """A person's basics were corrected; `fields` are the names of what changed."""
 

@@ -46,7 +46,7 @@ def register(db: Session, new: NewPerson) -> Registration:
     known = find_by_document(db, checked.id_kind, checked.id_no)
     if known is not None:
         row = db.get_one(PersonRow, known)
-        _refuse_other_person(row, checked)
+        refuse_other_person(row, checked)
         return Registration(known, False, (*checked.warnings, *_refresh_contact(db, row, checked)))
     warnings = list(checked.warnings)
     alike = db.scalars(
@@ -77,7 +77,7 @@ def register(db: Session, new: NewPerson) -> Registration:
             IdDocument(
                 id=document_id, person_id=person_id, kind=checked.id_kind,
                 number=house.cipher.seal(checked.id_no, f"exam_id_document.number:{document_id}"),
-                number_index=_number_index(db, checked.id_kind, checked.id_no),
+                number_index=document_index(db, checked.id_kind, checked.id_no),
                 number_tail=house.cipher.blind_index("tail", rules.index_last_four(checked.id_no)), added_at=house.clock.now(),
             )
         )  # fmt: skip
@@ -87,7 +87,8 @@ def register(db: Session, new: NewPerson) -> Registration:
     return Registration(person_id, True, tuple(warnings))
 
 
-def _number_index(db: Session, kind: IdKind | str, number: str) -> bytes:
+def document_index(db: Session, kind: IdKind | str, number: str) -> bytes:
+    """The blind index of a document number, under which the same number has one file."""
     return house_of(db).cipher.blind_index(f"id:{_index_kind(kind)}", rules.index_id(number))
 
 
@@ -100,13 +101,14 @@ def find_by_document(db: Session, kind: IdKind, number: str) -> UUID | None:
     """The person whose document this is, whatever site opened the file; None when it is unknown."""
     if not number:
         return None
-    found = db.scalar(select(IdDocument.person_id).where(IdDocument.number_index == _number_index(db, kind, number)))
+    found = db.scalar(select(IdDocument.person_id).where(IdDocument.number_index == document_index(db, kind, number)))
     if found is not None:
         db.info.setdefault("documented_persons", set()).add(found)
     return found
 
 
-def _refuse_other_person(row: PersonRow, checked: rules.CheckedPerson) -> None:
+def refuse_other_person(row: PersonRow, checked: rules.CheckedPerson) -> None:
+    """Refuses a person whose document belongs to a file with another name, sex or birth date."""
     on_file = rules.Identity(row.name, checked.id_kind, checked.id_no, row.sex, row.birth_on)
     if rules.same_person(on_file, checked) is not rules.Sameness.SAME:
         raise Refused(
@@ -238,7 +240,7 @@ def search_statement(db: Session, text: str) -> Select[UUID] | None:
         by_number = select(IdDocument.person_id).where(IdDocument.number_tail == tail)
         return by_number.union(select(PersonRow.id).where(PersonRow.phone_tail == tail))  # type: ignore[return-value]
     if any(character.isdigit() for character in plain):
-        kinds = {_number_index(db, kind, plain) for kind in IdKind}
+        kinds = {document_index(db, kind, plain) for kind in IdKind}
         phone = cipher.blind_index("phone", rules.index_phone(plain))
         by_number = select(IdDocument.person_id).where(IdDocument.number_index.in_(kinds))
         return by_number.union(  # type: ignore[return-value]
@@ -302,7 +304,7 @@ def _correct_document(db: Session, row: PersonRow, document: IdDocument | None, 
     house = house_of(db)
     if not checked.id_no:
         return []
-    index = _number_index(db, checked.id_kind, checked.id_no)
+    index = document_index(db, checked.id_kind, checked.id_no)
     if document is not None and document.number_index == index and document.kind == checked.id_kind:
         return []
     if document is None:

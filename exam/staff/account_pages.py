@@ -12,11 +12,12 @@ from exam.kit import web
 from exam.kit.errors import NotFound
 from exam.kit.forms import read_form
 from exam.kit.house import actor_of, house_of
-from exam.staff import accounts, recovery, recovery_pages, rights, rules, service, signatures
+from exam.staff import accounts, practice, recovery, recovery_pages, rights, rules, service, signatures
 from exam.staff.facts import DEPARTMENTS
 from exam.staff.pages import AnyRequest, FormData
 
 FIND_LABELS = {"q": "用户名或姓名", "status": "状态", "page": "页码"}
+PRACTICE_LABELS = {"title": "职称", "specialty": "执业专业", "from_on": "起始日期", "source": "依据"}
 NEW_LABELS = {"login": "用户名", "name": "姓名", "title": "职称", "kind": "账号类型"}
 
 
@@ -75,6 +76,8 @@ def show_account(request: AnyRequest, db: web.Db, staff_id: FromPath[str]) -> we
     return web.page(
         db, "exam/staff_account.html", account=account, sessions=service.sessions_of(db, account.id), closings=closings,
         recoveries=recovery.of_account(db, account.id), pictures=signatures.of_account(db, account.id),
+        practices=practice.history(db, account.id), titles=[(each, each) for each in rules.TITLES],
+        specialties=[(each, each) for each in rules.SPECIALTIES],
     )  # fmt: skip
 
 
@@ -90,6 +93,14 @@ def reset_second_factor(request: AnyRequest, db: web.Db, staff_id: FromPath[str]
     """A new second factor, shown once as a QR code."""
     each = web.uuid_of(staff_id)
     return _secret(db, each, address=accounts.reset_second_factor(db, each))
+
+
+@web.post("/staff/accounts/{staff_id:str}/practice", may="staff.accounts")
+def set_practice(request: AnyRequest, db: web.Db, staff_id: FromPath[str], data: FormData) -> web.Page:
+    """Notes somebody's title and specialty from a day on."""
+    each = web.uuid_of(staff_id)
+    practice.set_practice(db, each, read_form(data, practice.NewPractice, PRACTICE_LABELS))
+    return web.back_to(db, f"/staff/accounts/{each}", toast="职称与执业专业已登记")
 
 
 @web.post("/staff/accounts/{staff_id:str}/active", may="staff.accounts")
@@ -231,6 +242,6 @@ def _permissions_by_room(db: web.Db) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 routes = (
-    show_accounts, find_accounts, create_account, show_account, reset_password, reset_second_factor, set_active, end_sessions,
+    show_accounts, find_accounts, create_account, show_account, reset_password, reset_second_factor, set_practice, set_active, end_sessions,
     *recovery_pages.routes, show_rights, find_rights, show_role, set_role, grant, revoke,
 )  # fmt: skip

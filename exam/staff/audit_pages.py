@@ -43,6 +43,8 @@ ROOM_ACTS = {
     "critical_values.called_back": "危急值回访", "critical_values.closed": "危急值结案", "critical_values.handed_over": "交接危急值",
     "critical_values.escalated": "危急值超时升级", "critical_values.changed": "危急值结果更正", "critical_values.superseded": "危急值更正撤销",
     "critical_values.reopened": "重新打开危急值", "critical_values.read_alert": "查看危急值", "critical_values.read_list": "查看危急值看板",
+    "critical_values.read_strip": "查看受检者的危急值提示", "critical_values.attach": "添加危急值附件",
+    "critical_values.read_attachment": "打开危急值附件", "calendar.publish": "修改工作日历", "calendar.approve": "审核工作日历",
     "critical_values.read_register": "查看危急值登记本", "critical_values.read_indicator": "查看危急值指标明细",
     "critical_values.export_register": "导出危急值登记本", "critical_values.print_register": "打印危急值登记本",
     "chief_review.as_of": "按历史规则查看", "chief_review.recheck_plan": "修改复查计划", "chief_review.push": "推送专科",

@@ -45,7 +45,8 @@ TABLE_NAMES: Mapping[str, str] = {
     "reporting_version": "报告版本", "reporting_fact": "报告节点", "reporting_setting": "报告设置",
     "exam_message": "短信", "exam_message_fact": "短信经过", "exam_notice": "站内通知", "exam_notice_read": "站内通知已读",
     "exam_sms_consent": "短信同意", "exam_staff_phone": "工作人员接收短信的手机号",
-    "critical_values_alert": "危急值", "critical_values_step": "危急值经过",
+    "critical_values_alert": "危急值", "critical_values_step": "危急值经过", "critical_values_attachment": "危急值附件",
+    "exam_calendar_year": "工作日历版本", "exam_calendar_approval": "工作日历审核",
 }  # fmt: skip
 
 COLUMN_NAMES: Mapping[str, str] = {
@@ -64,7 +65,7 @@ COLUMN_NAMES: Mapping[str, str] = {
 }  # fmt: skip
 
 VALUE_NAMES: Mapping[str, str] = {
-    "booked": "预约", "registered": "登记", "checked_in": "报到", "sheet_returned": "交单", "sections_done": "分科完成",
+    "listed": "列入名单", "booked": "预约", "registered": "登记", "checked_in": "报到", "sheet_returned": "交单", "sections_done": "分科完成",
     "chief_started": "开始主检", "first_reviewed": "初审", "final_reviewed": "终审", "report_issued": "报告发布",
     "report_recalled": "报告撤回", "delivered": "报告领取", "cancelled": "取消登记", "planned": "列入", "sampled": "采样",
     "started": "开始检查", "resulted": "录入结果", "confirmed": "审核", "refused": "拒检", "postponed": "延期", "removed": "退项",
@@ -85,6 +86,7 @@ HEALTH: Mapping[str, frozenset[str]] = {
     "results_version": frozenset({"summary"}),
     "critical_values_alert": frozenset({"rule", "alert_class", "name", "items", "evidence", "specialist", "advice", "department"}),
     "critical_values_step": frozenset({"body"}),
+    "critical_values_attachment": frozenset({"name"}),
     "chief_review_recheck_plan": frozenset({"body"}),
     "chief_review_push": frozenset({"specialist", "findings", "note"}),
     "chief_review_push_fact": frozenset({"diagnosis", "reason"}),

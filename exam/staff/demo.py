@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from exam.kit.clock import CENTRE_ZONE
 from exam.kit.house import house_of
 from exam.staff import accounts, rules
-from exam.staff.models import Grant, PasswordHistory, Role, Staff
+from exam.staff.models import Grant, PasswordHistory, Role, Staff, StaffPractice
 from exam.staff.passwords import HASHER
 
 CAST: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
@@ -30,6 +33,12 @@ CAST: tuple[tuple[str, str, str, str, tuple[tuple[str, str], ...]], ...] = (
     ("qiu", "裘雪莹", "主管护师", "staff", (("critical_keeper", ""),)),
     ("su", "苏明远", "副主任医师", "staff", (("specialist", ""),)),
     ("tan", "谭静怡", "", "staff", (("catalog_keeper", ""),)),
+    ("ning", "宁雅琴", "", "staff", (("group_keeper", ""),)),
+    ("gan", "甘立新", "", "staff", (("group_chief", ""),)),
+    ("chen", "陈秀兰", "", "staff", (("cashier", ""),)),
+    ("lan", "蓝小凤", "", "staff", (("cashier", ""),)),
+    ("fang", "方志华", "", "staff", (("cashier_chief", ""),)),
+    ("deng", "邓会计", "", "staff", (("finance", ""),)),
     ("system", "系统管理员", "", "system", ()),
     ("security", "安全管理员", "", "security", ()),
     ("audit", "审计管理员", "", "audit", ()),
@@ -73,4 +82,15 @@ def make_staff(db: Session, password: str) -> list[tuple[str, str, str, bool]]:
                     )
                 )  # fmt: skip
         made.append((login, name, title or accounts.KIND_NAMES[kind], needs_code))
+        if login in CHIEFS:
+            db.add(
+                StaffPractice(
+                    id=house.ids.new(), staff_id=staff_id, title=title, specialty=CHIEFS[login], from_at=datetime(2020, 1, 1, tzinfo=CENTRE_ZONE),
+                    source="演示数据", put_by="system", put_at=now,
+                )
+            )  # fmt: skip
     return made
+
+
+CHIEFS = {"he": "内科专业", "zhao": "内科专业", "liang": "外科专业"}
+"""The specialties of those who sign chief reports."""

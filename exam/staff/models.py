@@ -55,6 +55,27 @@ class AccountChange(Model):
     changed_at: Mapped[datetime]
 
 
+class StaffPractice(Model):
+    """Somebody's title and specialty (执业专业) from a day on, with the document that says so. Of several the latest day counts.
+
+    `from_at` is the centre's midnight. What somebody signed keeps the title of the signature; the specialty is looked up here.
+    """
+
+    __tablename__ = "exam_staff_practice"
+    __append_only__ = True
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    staff_id: Mapped[UUID] = mapped_column(ForeignKey("exam_staff.id"), index=True)
+    title: Mapped[str]
+    specialty: Mapped[str]
+    from_at: Mapped[datetime]
+    source: Mapped[str] = mapped_column(Text)
+    put_by: Mapped[str]
+    put_at: Mapped[datetime]
+
+    __table_args__ = (CheckConstraint("source <> ''", name="source"),)
+
+
 class AccountUse(Model):
     """When an account was last used: its last sign-in, or when an administrator opened it again."""
 

@@ -372,3 +372,14 @@ def is_senior(title: str, track: Track = Track.PHYSICIAN) -> bool:
     """
     known = TITLES.get(title.strip())
     return known is not None and known.track is track and known.rank >= SENIOR_RANK
+
+
+SPECIALTIES = (
+    "内科专业", "外科专业", "妇产科专业", "儿科专业", "眼耳鼻咽喉科专业", "皮肤病与性病专业", "精神卫生专业", "职业病专业",
+    "医学影像和放射治疗专业", "医学检验、病理专业", "全科医学专业", "急救医学专业", "康复医学专业", "预防保健专业",
+    "计划生育技术服务专业", "口腔专业", "公共卫生类别专业", "中医专业", "中西医结合专业", "民族医专业",
+)  # fmt: skip
+"""The fields of practice on a physician's licence, after 卫医发〔2001〕169号 《关于医师执业注册中执业范围的暂行规定》 [memory, unapproved]."""
+
+CHIEF_SPECIALTIES = ("内科专业", "外科专业")
+"""Whose 副主任医师 and above sign chief reports (健康体检管理暂行规定 第十六条)."""

@@ -16,6 +16,7 @@ from exam.kit.module import Slot
 class Milestone(StrEnum):
     """What has happened to a whole visit. Rooms write these through `exam.visits.service`; each may be undone."""
 
+    LISTED = "listed"
     BOOKED = "booked"
     REGISTERED = "registered"
     CHECKED_IN = "checked_in"
@@ -31,8 +32,12 @@ class Milestone(StrEnum):
 
 
 class VisitState(StrEnum):
-    """Where a visit stands, for reading: derived from milestones and progress facts, never stored as the truth."""
+    """Where a visit stands, for reading: derived from milestones and progress facts, never stored as the truth.
 
+    A listed visit has no day yet: its `exam_on` is the last day on which it may come, and it takes no place of that day.
+    """
+
+    LISTED = "listed"
     BOOKED = "booked"
     REGISTERED = "registered"
     CHECKED_IN = "checked_in"
@@ -48,6 +53,7 @@ class VisitState(StrEnum):
 
 
 VISIT_STATE_NAMES = {
+    VisitState.LISTED: "待预约",
     VisitState.BOOKED: "已预约",
     VisitState.REGISTERED: "已登记",
     VisitState.CHECKED_IN: "已报到",
@@ -100,6 +106,9 @@ LINE_STATE_NAMES = {
     LineState.REMOVED: "已退项",
 }
 
+AWAY = frozenset({VisitState.LISTED, VisitState.CANCELLED})
+"""States of a visit that is nobody's business on its day: it takes no place, and nobody waits for it."""
+
 BEGUN = frozenset({LineState.SAMPLED, LineState.STARTED, LineState.RESULTED, LineState.CONFIRMED})
 """States of a line of which something was done: it is examined, or its tube was drawn."""
 
@@ -134,7 +143,10 @@ CATEGORY_NAMES = {
 
 
 class OrderLine(msgspec.Struct, frozen=True):
-    """One ordered group of a visit. `price_fen` is what it costs in this visit, frozen when it was ordered."""
+    """One ordered group of a visit, with its list price and, as `price_fen`, its part of a package's, both frozen when it was ordered.
+
+    What is charged in the end is billing's to say: a group order or a discount may lower it.
+    """
 
     id: UUID
     visit_id: UUID
@@ -148,6 +160,7 @@ class OrderLine(msgspec.Struct, frozen=True):
     due_on: date | None = None
     tube: str | None = None
     service_only: bool = False
+    standard_fen: int = 0
 
 
 class TubeCard(msgspec.Struct, frozen=True):
@@ -207,6 +220,20 @@ class VisitOpened(msgspec.Struct, frozen=True):
     visit_id: UUID
     site: str
     person_id: UUID
+
+
+class VisitsListed(msgspec.Struct, frozen=True):
+    """Visits without a day were opened for the persons of an employer's list."""
+
+    visit_ids: tuple[UUID, ...]
+    site: str
+
+
+class VisitsUnlisted(msgspec.Struct, frozen=True):
+    """Listed visits were cancelled: the persons were taken off the list before anybody gave them a day."""
+
+    visit_ids: tuple[UUID, ...]
+    site: str
 
 
 class OrderChanged(msgspec.Struct, frozen=True):

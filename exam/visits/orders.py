@@ -28,6 +28,7 @@ _LINES = PreparedStatement(
     select(
         OrderLineRow.id, OrderLineRow.group_code, OrderLineRow.name, OrderLineRow.department,
         OrderLineRow.price_fen, OrderLineRow.origin, LineBoard.state, LineBoard.reason, LineBoard.due_on, OrderLineRow.service_only,
+        OrderLineRow.standard_fen,
     )
     .join(LineBoard, LineBoard.line_id == OrderLineRow.id)
     .where(OrderLineRow.visit_id == bindparam("of_visit"))
@@ -54,7 +55,7 @@ def _to_line(visit_id: UUID, row: Any) -> OrderLine:
     return OrderLine(
         id=row.id, visit_id=visit_id, group_code=row.group_code, name=row.name, department=row.department,
         price_fen=row.price_fen, origin=row.origin, state=LineState(row.state), reason=row.reason, due_on=row.due_on,
-        service_only=row.service_only,
+        service_only=row.service_only, standard_fen=row.standard_fen,
     )  # fmt: skip
 
 

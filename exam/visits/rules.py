@@ -67,6 +67,9 @@ TUBE = StateTable(
 VISIT = StateTable(
     "visit",
     {
+        ("listed", "booked"): "booked",
+        ("listed", "registered"): "registered",
+        ("listed", "cancelled"): "cancelled",
         ("booked", "registered"): "registered",
         ("booked", "cancelled"): "cancelled",
         ("registered", "checked_in"): "checked_in",
@@ -85,6 +88,7 @@ VISIT = StateTable(
 )
 
 UNDO_ONLY_IN: dict[Milestone, frozenset[VisitState]] = {
+    Milestone.BOOKED: frozenset({VisitState.BOOKED}),
     Milestone.CHECKED_IN: frozenset({VisitState.CHECKED_IN}),
     Milestone.SHEET_RETURNED: frozenset({VisitState.SHEET_RETURNED, VisitState.SECTIONS_DONE}),
     Milestone.SECTIONS_DONE: frozenset({VisitState.SECTIONS_DONE}),
@@ -184,7 +188,9 @@ def visit_state(milestones: Iterable[Fact], lines: Iterable[LineState]) -> Visit
             return state
     if Milestone.CHECKED_IN in reached:
         return VisitState.IN_EXAM if any(state in BEGUN for state in lines) else VisitState.CHECKED_IN
-    return VisitState.REGISTERED if Milestone.REGISTERED in reached else VisitState.BOOKED
+    if Milestone.REGISTERED in reached:
+        return VisitState.REGISTERED
+    return VisitState.LISTED if Milestone.LISTED in reached and Milestone.BOOKED not in reached else VisitState.BOOKED
 
 
 def board_times(milestones: Iterable[Fact]) -> BoardTimes:
@@ -236,6 +242,7 @@ def require_replaceable(smaller: OrderLine, larger: str) -> None:
 def require_open_for_orders(state: VisitState) -> None:
     """Refuses a change of the order outside registration to sections done (T6–T9)."""
     if state not in {
+        VisitState.LISTED,
         VisitState.BOOKED,
         VisitState.REGISTERED,
         VisitState.CHECKED_IN,

@@ -27,6 +27,7 @@ from exam.people import service as people
 from exam.people.rules import age_on
 from exam.visits import rules
 from exam.visits.facts import (
+    AWAY,
     VISIT_STATE_NAMES,
     VISIT_STRIPS,
     LineState,
@@ -101,7 +102,7 @@ def _refuse_second_visit(db: Session, person_id: UUID, exam_on: date) -> None:
     found = db.execute(
         select(Visit.visit_no)
         .join(VisitBoard, VisitBoard.visit_id == Visit.id)
-        .where(Visit.person_id == person_id, Visit.exam_on == exam_on, VisitBoard.state != VisitState.CANCELLED)
+        .where(Visit.person_id == person_id, Visit.exam_on == exam_on, VisitBoard.state.not_in(sorted(AWAY)))
     ).scalar()
     if found:
         raise Refused("visits.same_day", f"该受检者当日已有体检号 {found}", "请打开已有的体检单,或先取消登记", "exam_on")
@@ -221,6 +222,16 @@ def card(db: Session, visit_id: UUID) -> VisitCard:
     return to_card(*row)
 
 
+def card_of(db: Session, visit_no: str) -> VisitCard:
+    """As `card`, by the visit's number; anything else is not found. One statement."""
+    plain = visit_no.strip()
+    is_number = plain.isascii() and plain.isdigit() and len(plain) <= 20
+    row = db.execute(_CARD.where(Visit.visit_no == plain, Visit.site == actor_of(db).site)).first() if is_number else None
+    if row is None:
+        raise NotFound("没有找到该体检单", "请核对体检号后重新查询")
+    return to_card(*row)
+
+
 def cards(db: Session, visit_ids: Sequence[UUID]) -> list[VisitCard]:
     """Several visits of the actor's site, in the order asked for; one statement."""
     rows = db.execute(_CARD.where(Visit.id.in_(visit_ids), Visit.site == actor_of(db).site))
@@ -290,10 +301,13 @@ def undo(db: Session, visit_id: UUID, milestone: Milestone, reason: str) -> None
 
 
 def move_day(db: Session, visit_id: UUID, exam_on: date) -> None:
-    """Moves a visit that has not begun to another day (改期). Prices stay; the order must suit the age of the new day."""
+    """Moves a visit that has not begun to another day (改期); a listed one gets its day and is booked.
+
+    Prices stay; the order must suit the age of the new day.
+    """
     visit = get_row(db, visit_id, lock=True)
     state = state_of(db, visit_id)
-    if state not in (VisitState.BOOKED, VisitState.REGISTERED):
+    if state not in (VisitState.LISTED, VisitState.BOOKED, VisitState.REGISTERED):
         text = f"当前状态为“{VISIT_STATE_NAMES[state]}”,不能改期"
         raise Refused("visits.day_fixed", text, "请先取消报到,或按原日期继续体检", "exam_on")
     _refuse_second_visit(db, visit.person_id, exam_on)
@@ -302,6 +316,18 @@ def move_day(db: Session, visit_id: UUID, exam_on: date) -> None:
     groups = [catalogue.groups[code] for code in codes if code in catalogue.groups]
     refuse_conflicts(catalogue, groups, visit.sex, age_on(visit.birth_on, exam_on), visit.category, visit.package_code)
     visit.exam_on = exam_on
+    if state == VisitState.LISTED:
+        _add_milestone(db, visit.id, Milestone.BOOKED, "")
+    refresh(db, visit)
+    if state == VisitState.LISTED:
+        announce(db, MilestoneReached(visit.id, visit.site, Milestone.BOOKED))
+
+
+def give_day_back(db: Session, visit_id: UUID, last_on: date, reason: str) -> None:
+    """A booked visit has no day any more and is only listed again, until `last_on`."""
+    visit = get_row(db, visit_id, lock=True)
+    undo(db, visit_id, Milestone.BOOKED, reason)
+    visit.exam_on = last_on
     refresh(db, visit)
 
 

@@ -8,6 +8,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from billing import gateway_service, gateway_statement
+from billing.ports import Method, StatementLine
 from chief_review import pushes
 from chief_review.push_facts import ChosenFinding
 from critical_values.models import AlertRow
@@ -22,6 +24,7 @@ from registration.recheck_facts import NewRecheck
 from reporting import batches
 from results import service as results
 from results.facts import Entry
+from tests.billing.gateway_cases import Scripted, opened, paid, through
 from tests.conftest import actor_named
 
 PAGES: dict[str, tuple[str, ...]] = {
@@ -38,7 +41,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "qin": (
         "/registration/visits/{registered}", "/registration/visits/{checked_in}", "/registration/bookings?day={today}",
         "/people/{person}/correct", "/organizations", "/messages", "/messages/{message}", "/messages/consents/{person}", "/notices",
-        "/reports?tab=issued", "/reports/{published}",
+        "/reports?tab=issued", "/reports/{published}", "/payments/orders", "/payments/orders?tab=all", "/payments/orders/{gateway_order}",
+        "/payments/statements",
     ),
     "wu": (
         "/results", "/results/GEN", "/results/MED", "/results/GEN/{checked_in}", "/results/MED/{in_exam}", "/results/SUR/{sections_done}",
@@ -52,19 +56,23 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/chief/{final}", "/chief/{published}", "/specialists",
         "/specialists?tab=done", "/staff/signing", "/results/visit/{sections_done}", "/chief/{final}/as-of",
         "/knowledge", "/knowledge?mark=unapproved&kind=merge", "/knowledge/entries/D13", "/knowledge/entries/M02", "/knowledge/new",
-        "/knowledge/entries/D25/edit", "/knowledge/entries/M02/edit", "/knowledge/proposals", "/knowledge/import",
+        "/knowledge/entries/D25/edit", "/knowledge/entries/M02/edit", "/knowledge/entries/ALERT-CRITICAL/edit",
+        "/knowledge/entries/G-BP/edit", "/knowledge/entries/MSG_CRITICAL/edit", "/knowledge/entries/MATCH_BP_HIGH/edit",
+        "/knowledge/entries/GATE_VITAL/edit", "/knowledge/entries/D25/edit?view=text", "/knowledge/new/grade",
+        "/knowledge/proposals", "/knowledge/import",
         "/alerts", "/alerts?tab=late", "/alerts?tab=ended", "/alerts/wall", "/alerts/hand-over", "/alerts/register", "/alerts/indicators",
         "/alerts/indicators/alerts?measure=notified&part=whole", "/alerts/{alert}",
     ),
     "zhao": (
         "/reports", "/reports?tab=issued", "/reports/{final}", "/reports/{published}", "/reports/{published}/preview",
-        "/reports/{final}/preview", "/reports/batches/{batch}",
+        "/reports/{final}/preview", "/reports/batches/{batch}", "/indicators", "/indicators/1/list", "/indicators/3/list?part=whole",
+        "/indicators/4/list?part=rest", "/indicators/6/list", "/indicators/figures",
     ),
     "tan": (
         "/catalog", "/catalog?kind=group", "/catalog?kind=package", "/catalog?kind=department", "/catalog?kind=tube",
         "/catalog/entries/item/GLU", "/catalog/entries/group/G030", "/catalog/entries/package/P02", "/catalog/entries/item/GLU/edit",
         "/catalog/entries/group/G030/edit", "/catalog/entries/package/P02/edit", "/catalog/new/item", "/catalog/new/tube",
-        "/catalog/import",
+        "/catalog/import", "/calendar", "/calendar?year=2027",
     ),
     "system": ("/staff", "/staff/accounts/{staff}"),
     "security": ("/staff/rights", "/staff/rights/roles/doctor", "/staff/recoveries"),
@@ -93,7 +101,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "qin": ("/registration/export.xlsx", "/messages/export"),
     "zhao": ("/reports/{published}/pdf/1", "/reports/{published}/pdf/1?download=1", "/reports/export?tab=issued"),
     "he": ("/chief/export", "/knowledge/export", "/knowledge/export.xlsx"),
-    "tan": ("/catalog/export",),
+    "tan": ("/catalog/export", "/calendar/2026/export"),
     "audit": ("/audit/export",),
 }  # fmt: skip
 
@@ -133,7 +141,22 @@ def numbers_of(house: House, today: str) -> dict[str, str]:
         found["batch"] = str(batches.issue_many(db, final[:1]))
         found["recheck"], found["push"] = _recheck_and_push(db, final[0])
     found["alert"] = _an_alert(house, found["checked_in"])
+    found["gateway_order"] = _a_gateway_order(house)
     return {**found, "today": today}
+
+
+def _a_gateway_order(house: House) -> str:
+    """A payment that came after the cashier cancelled it, and a statement that has one more."""
+    day = day_of(house.clock.now()) - timedelta(days=1)
+    with through(house, Scripted()) as gateway:
+        made = opened(house, target="page")
+        with house.unit(actor_named(house, "qin")) as db:
+            row = gateway_service.get_row(db, made.id, lock=True)
+            gateway_service.cancel_order(db, row.id)
+            gateway_service.apply_trade(db, row, paid())
+        gateway.will("statement", (StatementLine(f"{made.order_no[:-2]}ZZ", "T2", 100),))
+        gateway_statement.fetch(house, Method.WECHAT, day)
+    return str(made.id)
 
 
 def _an_alert(house: House, visit_no: str) -> str:

@@ -176,7 +176,7 @@ def hostile(content: bytes) -> Iterator[tuple[str, bytes]]:
     yield "too large", b"PK\x03\x04" + bytes(workbook.MOST_BYTES)
 
     def bomb(parts: dict[str, bytes]) -> None:
-        parts["xl/media/image1.png"] = bytes(workbook.MOST_EXPANDED + 1)
+        parts["xl/media/image1.png"] = bytes(workbook.BOUNDS.expanded_bytes + 1)
 
     def far_cell(parts: dict[str, bytes]) -> None:
         sheet = "xl/worksheets/sheet1.xml"
@@ -194,7 +194,7 @@ def hostile(content: bytes) -> Iterator[tuple[str, bytes]]:
         parts.pop("xl/workbook.xml")
 
     def many(parts: dict[str, bytes]) -> None:
-        parts.update({f"xl/x{n}": b"" for n in range(workbook.MOST_MEMBERS)})
+        parts.update({f"xl/x{n}": b"" for n in range(workbook.BOUNDS.parts)})
 
     for change in (bomb, far_cell, entity, macro, nothing, many):
         yield change.__name__, repacked(content, change)

@@ -246,7 +246,9 @@ def test_the_chief_pushes_and_the_specialist_handles_it(house: House, desk: Desk
     form = he.get(f"/chief/{visit_no}/push").text
     assert f'value="{STONE}"' in form and "短信不含检查结果" in form
     keys = re.findall(r'name="key" value="([^"]*)"', form)
-    sent = {"chosen": [STONE], "key": keys, "specialist": ["普外科" if key == STONE else "" for key in keys], "urgency": "urgent"}
+    sent = {"chosen": [STONE], "key": keys, "specialist": ["" for _ in keys], "urgency": "urgent"}
+    assert "结石”没有填写就诊科室" in he.htmx(f"/chief/{visit_no}/push", sent).text
+    sent["specialist"] = ["普外科" if key == STONE else "" for key in keys]
     answer = he.htmx(f"/chief/{visit_no}/push", sent)
     assert answer.status_code == 200, answer.text
     page = he.get(f"/chief/{visit_no}").text

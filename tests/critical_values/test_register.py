@@ -16,11 +16,11 @@ from sqlalchemy import event, select
 
 from critical_values import indicators, register
 from critical_values import service as alerts
-from critical_values.facts import CalledBack, Closed, Confirmed, CriticalAlert, Dismissed, Notice
-from critical_values.indicators import Period, Share
+from critical_values.facts import CalledBack, Closed, Confirmed, CriticalAlert, Dismissed, Notice, Share
 from exam.kit import audit
 from exam.kit.errors import BadInput
 from exam.kit.house import Actor, House
+from exam.kit.period import Period
 from exam.knowledge.book import Alert, AlertPolicy, Example, Rule
 from exam.knowledge.facts import AlertClass, Severity
 from exam.knowledge.language import Compare
@@ -263,6 +263,29 @@ def test_working_days_leave_the_weekend_out(house: House, acting: Acting, days: 
     taken(house, acting("he"), alert, TOLD)
     _, whole = figures_of(house, date(2026, 11, 1), date(2026, 11, 30))
     assert whole.by_class["b"].in_time == Share(int(is_in_time), 1)
+
+
+def test_who_is_not_due_yet_is_in_neither_part_of_the_rate(house: House, desk: Sit, acting: Acting) -> None:
+    prepared(house)
+    _, told = found(house)
+    led(house, told)
+    visit_id, waiting = found(house, 1)
+    waiting = taken(house, acting("wu"), waiting, Confirmed("doctor"))
+    wait(house, minutes=119)  # the last minute of its two hours
+    _, whole = figures_of(house, date(2026, 11, 1), date(2026, 11, 30))
+    critical = whole.by_class["critical"]
+    assert (critical.found, critical.told, critical.in_time, critical.pending) == (2, 1, Share(1, 1), 1)
+    he = desk("he")
+    address = "/alerts/indicators/alerts?since=2026-11-01&until=2026-11-30&measure=in_time&part="
+    listed = {part: he.get(address + part).text for part in ("part", "whole", "rest", "pending")}
+    assert {part: str(waiting.id) in text for part, text in listed.items()} == {"part": False, "whole": False, "rest": False, "pending": True}
+    assert "未到期" in he.get("/alerts/indicators?since=2026-11-01&until=2026-11-30").text
+    wait(house, minutes=2)
+    _, whole = figures_of(house, date(2026, 11, 1), date(2026, 11, 30))
+    assert (whole.by_class["critical"].in_time, whole.by_class["critical"].pending) == (Share(1, 2), 0)
+    assert str(waiting.id) in he.get(address + "rest").text
+    taken(house, acting("he"), waiting, TOLD)
+    assert visit_id == waiting.visit_id
 
 
 def test_the_median_is_the_middle_one(house: House) -> None:

@@ -1,8 +1,10 @@
-"""The rule editor driven by keyboard in Chromium: a row, an item by its initials, a dry run, a proposal, and another doctor's decision."""
+"""The editors driven by keyboard in Chromium: a row, an item by its initials, a dry run, a proposal, and another doctor's decision;
+a clock of the critical values, and many proposals decided on at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import date
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -98,3 +100,51 @@ def test_what_is_typed_while_a_row_is_drawn_is_not_lost(screen: Callable[[str, s
     page.keyboard.press("Alt+a")
     expect(page.locator("#c-0-2-item-search")).to_be_focused()
     expect(page.locator("[name='e.0.values']")).to_have_value("空腹血糖=9.9")
+
+
+def test_a_critical_clock_is_changed_by_keyboard_and_holds_from_its_day_after_another_doctor_agreed(
+    screen: Callable[[str, str], Page], sqlite_house: House
+) -> None:
+    page = screen("he", "/knowledge/entries/ALERT-CRITICAL")
+    page.keyboard.press("F2")
+    page.wait_for_url("**/edit")
+    page.locator("#confirm").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("10")
+    expect(page.locator("#verdict")).to_contain_text("09:10 前")
+    page.keyboard.press("Alt+e")
+    expect(page.locator("#r-escalation-2-after")).to_be_focused()
+    page.keyboard.type("20")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#verdict")).to_contain_text("第 3 级(20 分钟)应晚于第 2 级(1 小时)")
+    page.locator("#r-escalation-2-after").focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("90")
+    expect(page.locator("#verdict")).to_contain_text("可以提交审批")
+    page.locator("#valid_from").fill("2026-11-25")
+    page.locator("#reason").focus()
+    page.keyboard.type("本院规定十分钟内复核")
+    page.keyboard.press("F2")
+    page.wait_for_url("**/knowledge/proposals/*")
+    expect(page.locator("main")).to_contain_text("本人提交的申请由另一位医师审批")
+
+    page = screen("zhao", "/knowledge/proposals")
+    page.keyboard.press("Alt+a")
+    page.keyboard.press("F8")
+    expect(page.locator("main")).to_contain_text("将会怎样")
+    expect(page.locator("[name=note]")).to_be_focused()
+    page.keyboard.type("同意")
+    page.keyboard.press("F8")
+    expect(page.locator("h1")).to_contain_text("已批准 1 项")
+    with sqlite_house.unit(system_actor("01"), write=False) as db:
+        confirm = [
+            next(each for each in store.rules_in_force(db, day).book.policies if each.code == "ALERT-CRITICAL").confirm_minutes
+            for day in (date(2026, 11, 24), date(2026, 11, 25))
+        ]
+        last, [done] = store.history(db, "ALERT-CRITICAL")[0], proposals.proposals(db, state="approved")
+    assert confirm == [15, 10]
+    assert (last.version, last.approved, last.valid_from) == (2, True, date(2026, 11, 25))
+    assert (last.author, done.decision) == (done.author, "同意")
+    assert done.decided_by != done.author

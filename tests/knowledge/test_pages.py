@@ -9,14 +9,15 @@ from html import unescape
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 
 from exam.kit.house import House, system_actor
-from exam.knowledge import dry_run, exchange, proposals, rule_form, words
+from exam.knowledge import dry_run, exchange, proposals, rule_form, summary_form, words
 from exam.knowledge import service as store
 from exam.knowledge.book import Rule
 from exam.knowledge.facts import PastCase, PastCases
-from tests.knowledge.cases import ITEMS, case_of
+from tests.knowledge.cases import BOOK, ITEMS, case_of
 from tests.knowledge.test_store import TODAY, rule_named
 
 Desks = Callable[[str], Any]
@@ -203,6 +204,8 @@ def test_every_shipped_rule_survives_its_form_unchanged() -> None:
         ({"alert_days": "七"}, "alert_days", "不是天数"),
         ({"alert_class": "z"}, "alert_class", "请选择"),
         ({"recheck_days": "30"}, "recheck_groups", "都要填写"),
+        ({"icd10": "糖尿病"}, "icd10", "应写成 K76.0"),
+        ({"icd10": "E11、E119"}, "icd10", "“E119”"),
         ({"also_covers": "腰臀比"}, "also_covers", "应写成"),
         ({"covers": "没有的项目"}, "covers", "字典中没有"),
         ({"valid_from": "2026-02-30"}, "valid_from", "请填写日期"),
@@ -329,6 +332,92 @@ def test_another_kind_of_entry_is_changed_as_text(desk: Desks, house: House) -> 
         assert words.title_of(proposals.proposals(db)[0].entry) == "血脂异常"
 
 
+def test_icd_codes_are_typed_on_the_form_shown_on_the_entry_and_go_out_in_the_file(desk: Desks, house: House) -> None:
+    he, zhao = desk("he"), desk("zhao")
+    assert re.search(r'<input[^>]*name="icd10"[^>]*value="B98.0、K29"', page_of(he, "/knowledge/entries/D54/edit"))
+    proposal = proposed_by(he, form_of(rule_named("D54"), icd10="b98.0/K29,K31.9"))
+    assert zhao.htmx(f"{proposal}/approve", {"note": "同意"}).status_code == 200
+    page = page_of(he, "/knowledge/entries/D54")
+    assert "ICD-10 编码" in page and "B98.0、K29、K31.9" in page
+    with house.unit(system_actor("01"), write=False) as db:
+        written = json.loads(exchange.export(db))
+    assert next(each for each in written["rules"] if each["code"] == "D54")["icd10"] == ["B98.0", "K29", "K31.9"]
+    spoiled = json.dumps({"rules": [{**each, "icd10": ["K999.9"]} for each in written["rules"] if each["code"] == "D54"]})
+    read = exchange.read(spoiled.encode())
+    with house.unit(system_actor("01"), write=False) as db:
+        (difference,) = [each for each in exchange.compare(db, read.entries) if each.code == "D54"]
+    assert any("K999.9" in each for each in difference.problems)
+
+
+def test_a_wording_of_summaries_is_found_shown_changed_and_approved_on_screen(desk: Desks, house: House) -> None:
+    he, zhao = desk("he"), desk("zhao")
+    listed = page_of(he, "/knowledge?kind=summary")
+    assert "SUM-LAB" in listed and "小结用语" in listed and "D01" not in listed
+    page = page_of(he, "/knowledge/entries/SUM-LAB")
+    for told in ("{name} {value} {sign}", "无异常写法", "检验科未见明显异常", "未批准", "“甘油三酯 2.80 mmol/L ↑"):
+        assert told in page, told
+    with house.unit(system_actor("01"), write=False) as db:
+        held = msgspec.to_builtins(store.history(db, "SUM-LAB")[0].entry)
+    body = {name: held[name] for name in ("name", "number", "choice", "unjudged", "departments", "source")}
+    body |= {"nothing": "{department}结果均在参考范围内", "examples": [*held["examples"][:3]]}
+    normal = {"department": "检验科", "values": {"GLU": "5.20"}, "text": "检验科未见明显异常"}
+    sent = {"base_version": "1", "valid_from": TODAY.isoformat(), "reason": "本院写法"}
+
+    def handed_in(**changes: Any) -> Any:
+        text = json.dumps({**body, **changes}, ensure_ascii=False)
+        return he.htmx("/knowledge/entries/SUM-LAB/text", {**sent, "body": text})
+
+    for changes, told in (
+        ({"number": "{name} 异常"}, "缺少 {value}"), ({}, "至少要有一个有异常和一个无异常的例子"),
+        ({"examples": [*body["examples"], normal]}, "例子得出的小结是“检验科结果均在参考范围内”"),
+    ):  # fmt: skip
+        refused = handed_in(**changes)
+        assert refused.status_code == 422 and told in unescape(refused.text), refused.text
+    taken = handed_in(examples=[*body["examples"], {**normal, "text": "检验科结果均在参考范围内"}])
+    assert taken.status_code == 200, taken.text
+    proposal = str(taken.headers["hx-redirect"])
+    assert "{department}结果均在参考范围内" in page_of(zhao, proposal)
+    assert zhao.htmx(f"{proposal}/approve", {"note": "同意"}).status_code == 200
+    with house.unit(system_actor("01"), write=False) as db:
+        held_now = store.rules_in_force(db, TODAY).book.summaries
+    assert next(each for each in held_now if each.code == "SUM-LAB").approved
+
+
+def wording_form(code: str, **changed: str) -> dict[str, str]:
+    """What a browser sends from the form of a shipped wording."""
+    entry = next(each for each in BOOK.summaries if each.code == code)
+    draft = summary_form.draft_of(entry, ITEMS)
+    rows = {f"r.examples.{at}.{name}": text for at, row in enumerate(draft.tables["examples"]) for name, text in row.items()}
+    sent = {"of": code, "base_version": "1", "valid_from": TODAY.isoformat(), "reason": "本院写法"}
+    return {**draft.texts, **rows, **sent, **changed}
+
+
+def test_every_shipped_wording_survives_its_form_unchanged() -> None:
+    for entry in BOOK.summaries:
+        assert words.same_content(summary_form.read(summary_form.draft_of(entry, ITEMS), ITEMS, entry), entry)
+
+
+def test_a_wording_is_written_on_a_form_that_shows_what_comes_of_each_example(desk: Desks, house: House) -> None:
+    he = desk("he")
+    page = page_of(he, "/knowledge/entries/SUM-MED/edit")
+    assert 'value="{name} {value} {sign}"' in page and "心律=早搏" in page and "可用 {department} 科室" in page
+    shown = unescape(he.htmx("/knowledge/check/summary", wording_form("SUM-MED", choice="{name}为{value}")).text)
+    assert "心律为早搏" in shown and "不通过" in shown and "例子得出的小结是“心律为早搏”" in shown
+    for changed, field, told in (
+        ({"number": "{value}"}, "number", "要以 {name} 开头"), ({"departments": "内科"}, "", "没有科室 内科"), ({"name": " "}, "name", "不能为空"),
+        ({"r.examples.0.values": "心律"}, "r.examples.0.values", "项目=结果"), ({"r.examples.0.age": "九"}, "r.examples.0.age", "年龄"),
+        ({"r.examples.0.department": ""}, "r.examples.0.department", "科室名称"),
+    ):  # fmt: skip
+        refused = he.htmx("/knowledge/propose/summary", wording_form("SUM-MED", **changed))
+        assert refused.status_code == 422 and told in unescape(refused.text), refused.text
+        assert f'data-field="{field}"' in refused.text or not field
+    form = wording_form("SUM-MED", **{"choice": "{name}为{value}", "r.examples.0.text": "心律为早搏"})
+    assert he.htmx("/knowledge/propose/summary", form).status_code == 200
+    with house.unit(system_actor("01"), write=False) as db:
+        assert proposals.proposals(db)[0].entry.choice == "{name}为{value}"  # type: ignore[union-attr]
+    assert "已有第" not in page_of(he, "/knowledge/new/summary") and "/knowledge/new/summary" in page_of(he, "/knowledge?kind=summary")
+
+
 # --- the dry run -----------------------------------------------------------------------------------------------------
 
 
@@ -340,7 +429,7 @@ def test_a_dry_run_counts_who_loses_and_who_gains_a_conclusion(house: House) -> 
         from exam.knowledge import rule_reading
 
         changed = rule_reading.read(rule_form.typed(form), ITEMS, rule)
-        trial = dry_run.Trial(store.rules_in_force(db, TODAY), changed, TODAY)
+        trial = dry_run.Trial(store.rules_in_force(db, TODAY), [changed], TODAY)
     run = dry_run.DryRun(uuid4(), None, "D13", "", TODAY)
     for number, value in values.items():
         case = case_of({"GLU": value}, earlier={"GLU": "7.2"})  # not the first time
@@ -362,7 +451,7 @@ def test_a_dry_run_stops_when_its_time_is_up_and_says_so(house: House, monkeypat
     monkeypatch.setattr(house.modules, "fillings", lambda slot: [endless])
     with house.unit(system_actor("01"), write=False) as db:
         run = dry_run.DryRun(uuid4(), None, "D13", "", TODAY)
-        trial = dry_run.Trial(store.rules_in_force(db, TODAY), rule_named("D13"), TODAY)
+        trial = dry_run.Trial(store.rules_in_force(db, TODAY), [rule_named("D13")], TODAY)
         dry_run.carry_out(db, run, trial, seconds=0.05)
     assert run.is_cut
     assert 0 < run.checked < run.total

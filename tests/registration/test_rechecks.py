@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
 from io import BytesIO
 from typing import Any
@@ -62,7 +64,7 @@ def listed(house: House, actor: Actor, **filters: Any) -> list[UUID]:
 # --- ordering --------------------------------------------------------------------------------------------------------
 
 
-def test_what_was_ordered_is_not_ordered_twice_and_comes_back_after_a_withdrawal(house: House, acting: Acting) -> None:
+def test_what_was_ordered_is_not_ordered_twice_and_comes_back_after_a_withdrawal(house: House, acting: Acting, desk: Desks) -> None:
     lin = acting("lin")
     visit_id = walk_in(house, lin).visit_id
     first = ordered(house, visit_id, ((SUGAR, LIPIDS), 30))
@@ -71,6 +73,9 @@ def test_what_was_ordered_is_not_ordered_twice_and_comes_back_after_a_withdrawal
         assert [each.groups for each in rechecks.of_visit(db, visit_id)] == [(SUGAR, LIPIDS), ("G013",)]
     with house.unit(lin) as db:
         assert rechecks.withdraw(db, visit_id, "终审已撤销") == 2
+    with pytest.raises(Refused, match="recheck_withdrawn"), house.unit(lin) as db:
+        rechecks.undo(db, first[0], "恢复")
+    assert "恢复</button>" not in desk("lin").get("/registration/rechecks?tab=ended").text
     third = ordered(house, visit_id, ((SUGAR,), 10))
     assert {state_of(house, lin, each) for each in (*first, *again)} == {RecheckState.CANCELLED}
     assert state_of(house, lin, third[0]) is RecheckState.OPEN
@@ -170,6 +175,63 @@ def test_the_next_exam_of_the_same_groups_answers_a_recheck_that_nobody_booked(h
         known = rechecks.recheck(db, of_sugar)
         assert (known.state, known.booked_id) == (RecheckState.DONE, later)
     assert state_of(house, acting("lin"), of_both) is RecheckState.OPEN
+    assert no_breaches(house)
+
+
+def side_by_side(*acts: Callable[[], None]) -> list[str]:
+    """What becomes of acts that begin at the same moment, each in its own thread: nothing, or the code of its refusal."""
+    outcomes: list[str] = []
+    start = threading.Barrier(len(acts))
+
+    def one(act: Callable[[], None]) -> None:
+        start.wait()
+        try:
+            act()
+            outcomes.append("")
+        except Refused as refused:
+            outcomes.append(refused.code)
+
+    threads = [threading.Thread(target=one, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+def test_two_visits_that_end_at_once_answer_a_recheck_once_and_both_end(
+    house: House, acting: Acting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = examined(house, {"LAB": {"GLU": "7.40"}}, (SUGAR,))
+    lin = acting("lin")
+    later = [examined(house, {"LAB": {"GLU": "5.10"}}, (SUGAR,), on=TODAY + timedelta(days=days)) for days in (100, 200)]
+    for visit_id in later:
+        with house.unit(acting("qin")) as db:
+            service.undo_return(db, visit_id, "操作错误")
+    (recheck_id,) = ordered(house, first, ((SUGAR,), 30))
+    read = rechecks._read
+    both_read = threading.Barrier(2)
+
+    def read_side_by_side(*args: Any, **kwargs: Any) -> Any:
+        found = read(*args, **kwargs)
+        with suppress(threading.BrokenBarrierError):  # who holds what it read keeps the other from reading
+            both_read.wait(0.5)
+        return found
+
+    monkeypatch.setattr(rechecks, "_read", read_side_by_side)
+
+    def end(visit_id: UUID) -> Callable[[], None]:
+        def act() -> None:
+            with house.unit(lin) as db:
+                visits.reach(db, visit_id, Milestone.SHEET_RETURNED)
+
+        return act
+
+    assert side_by_side(*(end(visit_id) for visit_id in later)) == ["", ""]
+    monkeypatch.undo()
+    with house.unit(lin, write=False) as db:
+        assert rechecks.recheck(db, recheck_id).state is RecheckState.DONE
+        assert [step.text for step in rechecks.steps(db, recheck_id)] == ["终审开立", "预约", "已复查"]
     assert no_breaches(house)
 
 
@@ -279,15 +341,33 @@ def test_the_desk_books_from_the_list_and_the_visit_says_where_it_comes_from(hou
     assert no_breaches(house)
 
 
+def test_two_rechecks_of_one_visit_name_it_once(house: House, acting: Acting, desk: Desks) -> None:
+    lin = acting("lin")
+    visit = walk_in(house, lin)
+    ordered(house, visit.visit_id, ((SUGAR,), 10))
+    ordered(house, visit.visit_id, ((LIPIDS,), 12), (("G013",), 12), is_private=True)
+    with house.unit(lin) as db:
+        new = NewBooking(person_id=visits.card(db, visit.visit_id).person_id, exam_on=TODAY + timedelta(days=9),
+                         groups=(SUGAR, LIPIDS, "G013"))  # fmt: skip
+        opened = service.book(db, new)
+        assert len(rechecks.book(db, [each.id for each in rechecks.of_visit(db, visit.visit_id)], opened.visit_id)) == 3
+    shown = desk("lin").get(f"/registration/visits/{opened.visit_no}").text
+    strip = shown[shown.index('class="visit-strip"') :].partition("</p>")[0]
+    assert strip.count("复查自") == strip.count(visit.visit_no) == strip.count("隐私项目") == 1
+    assert strip.endswith(":空腹血糖、隐私项目")
+
+
 def test_putting_off_cancelling_and_restoring_ask_first(house: House, acting: Acting, desk: Desks) -> None:
     (recheck_id,) = ordered(house, walk_in(house, acting("lin")).visit_id, ((SUGAR,), 10))
     lin, base = desk("lin"), f"/registration/rechecks/{recheck_id}"
     for action in ("cancel", "postpone", "history"):
-        assert lin.get(f"{base}/ask/{action}").status_code == 200
+        asked = lin.get(f"{base}/ask/{action}")
+        assert asked.status_code == 200 and "韦小明" in asked.text and "空腹血糖" in asked.text
     assert lin.get(f"{base}/ask/burn").status_code == 404
     assert lin.htmx(f"{base}/postpone", {"due_on": "2026-12-20", "reason": ""}).headers["HX-Redirect"] == "/registration/rechecks"
     assert lin.htmx(f"{base}/cancel", {"reason": "受检者不复查", "other": ""}).status_code == 200
-    assert "受检者不复查" in lin.get("/registration/rechecks?tab=ended").text
+    ended = lin.get("/registration/rechecks?tab=ended").text
+    assert "受检者不复查" in ended and "恢复</button>" in ended
     assert lin.htmx(f"{base}/undo", {"reason": ""}).status_code == 409
     assert lin.htmx(f"{base}/undo", {"reason": "改主意了"}).status_code == 200
     assert state_of(house, acting("lin"), recheck_id) is RecheckState.OPEN

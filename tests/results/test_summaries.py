@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from exam.kit.clock import day_of
 from exam.kit.errors import Refused
-from exam.kit.house import House
+from exam.kit.house import House, system_actor
+from exam.knowledge import service as rule_store
+from exam.knowledge.book import Entry as BookEntry
+from exam.knowledge.starter import load_rule_book
 from exam.visits.facts import OrderLine
 from results import rules, summaries
 from results import service as results
 from results.facts import DeliveredValue, Entry, RecordState
-from tests.results.cases import GENERAL, Acting, arrive, assert_sound, enter, verify
+from tests.results.cases import GENERAL, Acting, arrive, assert_sound, enter, normal_of, verify
 from tests.results.test_rules import CATALOGUE, MAN, line, sheet
 
 Values = dict[str, Any]
@@ -152,3 +157,73 @@ def test_a_number_shown_with_its_decimals_is_no_change(house: House, acting: Act
     enter(house, wu, visit_id, base=1, WC="96")
     found = enter(house, wu, visit_id, base=1, WC="95.0", HT="170")
     assert {each.item: each.raw for each in found.readings} == {"WC": "96", "HT": "170"}
+
+
+# --- worded by the book ----------------------------------------------------------------------------------------------
+
+SHIPPED = next(each for each in load_rule_book().summaries if each.code == "SUM-GEN")
+WORDED = msgspec.structs.replace(
+    SHIPPED, number="{name}{word}:{value}", nothing="{department}各项在参考范围内",
+    examples=(
+        msgspec.structs.replace(SHIPPED.examples[0], values={"SBP": "150"}, text="收缩压偏高:150 mmHg"),
+        msgspec.structs.replace(SHIPPED.examples[0], values={"SBP": "118"}, text="一般检查各项在参考范围内"),
+    ),
+)  # fmt: skip
+
+
+def publish(house: House, *entries: BookEntry) -> None:
+    with house.unit(system_actor("01")) as db:
+        rule_store.publish(db, entries, valid_from=day_of(house.clock.now()), reason="改用本院写法")
+
+
+@pytest.mark.parametrize(
+    ("summary", "expected"),
+    [
+        ("收缩压偏高:150 mmHg;血氧饱和度偏低:88 %", ""),
+        ("收缩压偏高:160 mmHg;血氧饱和度偏低:88 %", "outdated"),
+        ("收缩压偏低:150 mmHg;血氧饱和度偏低:88 %", "outdated"),
+        ("收缩压偏高:150 mmHg;舒张压偏高:105 mmHg;血氧饱和度偏低:88 %", "outdated"),
+        ("收缩压偏高:130-150 mmHg 之间波动;血氧饱和度偏低:88 %", ""),
+        ("上次收缩压偏高:170 mmHg,本次收缩压偏高:150 mmHg;血氧饱和度偏低:88 %", ""),
+        ("收缩压 160 mmHg ↑;血氧饱和度偏低:88 %", "outdated"),
+        ("一般检查各项在参考范围内", "contradicts"),
+        ("未见明显异常", "contradicts"),
+    ],
+)
+def test_a_value_quoted_in_the_words_of_the_book_is_compared_too(summary: str, expected: str) -> None:
+    asked = sheet(*GENERAL_LINE, department="GEN")
+    readings = rules.judged(asked, PRESSURE, MAN, {})
+    said = summary.replace("血氧饱和度", asked.items["SPO2"].name)
+    found = summaries.summary_problem("一般检查", said, asked.items, readings, WORDED)
+    assert (found[0].removeprefix("results.summary_") if found else "") == expected
+
+
+def test_the_book_words_the_draft_which_is_signed_and_follows_a_correction(house: House, acting: Acting) -> None:
+    publish(house, WORDED)
+    wu = acting("wu")
+    visit_id = arrive(house, acting("lin"))
+    assert enter(house, wu, visit_id, **{**GENERAL, "SBP": "150"}).summary == "收缩压偏高:150 mmHg"
+    assert verify(house, wu, visit_id).state == RecordState.VERIFIED
+    with house.unit(wu) as db:
+        corrected = results.receive(db, visit_id, "GEN", [DeliveredValue("SBP", "118")], reason="血压计更正")
+    assert (corrected.state, corrected.summary) == (RecordState.VERIFIED, "一般检查各项在参考范围内")
+    assert_sound(house)
+
+
+def test_another_departments_words_are_left_as_they_are(house: House, acting: Acting) -> None:
+    publish(house, WORDED)
+    visit_id = arrive(house, acting("lin"))
+    assert "未见明显异常" in enter(house, acting("mo"), visit_id, "MED", **{**normal_of("MED"), "MED_HR": "72"}).summary
+
+
+def test_a_draft_in_the_words_of_this_morning_is_never_signed_against_the_values(house: House, acting: Acting) -> None:
+    wu = acting("wu")
+    visit_id = arrive(house, acting("lin"))
+    assert enter(house, wu, visit_id, **{**GENERAL, "SBP": "150"}).summary == "收缩压 150 mmHg ↑"
+    publish(house, WORDED)
+    assert enter(house, wu, visit_id, base=1, SBP="120").summary == "收缩压 150 mmHg ↑"  # taken for a doctor's own by now
+    with pytest.raises(Refused, match="summary_outdated") as refused:
+        verify(house, wu, visit_id, seen=2)
+    assert "采用自动小结" in refused.value.hint
+    assert enter(house, wu, visit_id, base=2, summary="").summary == "一般检查各项在参考范围内"
+    assert verify(house, wu, visit_id, seen=3).state == RecordState.VERIFIED

@@ -29,6 +29,8 @@ class Line:
     severity: int
     order: int
     codes: set[str] = field(default_factory=set)
+    diseases: frozenset[str] = frozenset()
+    ladders: set[str] = field(default_factory=set)
     answers: set[Part] = field(default_factory=set)
 
     def place(self) -> tuple[int, int]:
@@ -114,12 +116,12 @@ def lines(book: RuleBook, visit: Visit, on: date, organs: Sequence[Organ] = ()) 
     for merge in book.merges:
         if in_force(merge, on):
             drafted = _merged(merge, drafted)
-    drafted = _after_twins(drafted)
+    drafted = _after_second_findings(_after_twins(drafted))
     told = {part for line in drafted for part in line.answers}
     for value in visit.today.values():
         for part in outstanding(value):
             if part not in told:
-                drafted.append(Line("plain", "", "异常", 2 if value.flag == "unknown" else 1, 0, {"plain"}, {part}))
+                drafted.append(Line("plain", "", "异常", 2 if value.flag == "unknown" else 1, 0, {"plain"}, answers={part}))
     for organ in organs:
         drafted = _after_scan(organ, drafted, visit)
     return drafted
@@ -166,8 +168,9 @@ def _after_hierarchies(speaking: list[Rule], visit: Visit) -> list[Line]:
     for rule in speaking:
         if not rule.hierarchy or rule.rank == highest[rule.hierarchy]:
             line = Line(
-                rule.code, rule.text, rule.category, int(rule.severity), rule.order, {rule.code}, answered(rule, visit)
-            )
+                rule.code, rule.text, rule.category, int(rule.severity), rule.order, {rule.code}, frozenset(rule.icd10),
+                {rule.hierarchy} - {""}, answered(rule, visit),
+            )  # fmt: skip
             kept.append(line)
             heads.setdefault(rule.hierarchy, line)
     for rule in speaking:  # what a lower one saw belongs to the higher one, which speaks for both
@@ -194,7 +197,7 @@ def _merged(merge: Merge, drafted: list[Line]) -> list[Line]:
         int(worst.severity if merge.severity is None else merge.severity),
         merge.order if merge.order is not None else min(line.order for line in used),
         {merge.code}.union(*(line.codes for line in used)),
-        set().union(*(line.answers for line in used)),
+        answers=set().union(*(line.answers for line in used)),
     )
     rest = [line for line in drafted if line not in used]
     return [*rest, new]
@@ -210,7 +213,42 @@ def _after_twins(drafted: list[Line]) -> list[Line]:
             twin.severity = max(twin.severity, line.severity)
             twin.category = min(twin.category, line.category, key=PLACES.index)
             twin.order = min(twin.order, line.order)
+            twin.diseases |= line.diseases
+            twin.ladders |= line.ladders
     return list(kept.values())
+
+
+def _after_second_findings(drafted: list[Line]) -> list[Line]:
+    """Of one disease (by its ICD-10 codes) seen in two examinations, the later line goes up in the earlier one (M13)."""
+    waiting = sorted(drafted, key=lambda line: line.order)
+    told: list[Line] = []
+    while waiting:
+        line = waiting.pop(0)
+        for earlier in told:
+            if _tells_the_same(earlier, line):
+                earlier.codes |= line.codes
+                earlier.answers |= line.answers
+                earlier.ladders |= line.ladders
+                break
+        else:
+            told.append(line)
+    return told
+
+
+def _tells_the_same(one: Line, two: Line) -> bool:
+    if not one.diseases or one.diseases != two.diseases:
+        return False
+    if one.severity != two.severity or one.category != two.category:
+        return False  # a milder or a heavier one is another conclusion
+    if one.ladders & two.ladders or _side_of(one) != _side_of(two):
+        return False
+    examined = [{item for item, _ in line.answers} for line in (one, two)]
+    return all(examined) and not examined[0] & examined[1]
+
+
+def _side_of(line: Line) -> set[str]:
+    said = line.text + "".join(pick for _, pick in line.answers)
+    return {side for side in "左右双" if side in said}
 
 
 def alerts(book: RuleBook, visit: Visit, on: date) -> set[tuple[str, str]]:

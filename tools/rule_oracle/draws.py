@@ -183,7 +183,7 @@ def book(dice: random.Random, items: Sequence[Item]) -> RuleBook:
         chosen = dice.sample(list(items), min(3, len(items)))
         asks: Any = condition(dice, chosen)
         named = [each.code for each in chosen]
-        text = dice.choice((f"结论{place}", f"结论{place}", SAME))
+        text = dice.choice((f"结论{place}", f"结论{place}", f"左侧结论{place}", SAME))
         alert = Alert(dice.choice(list(AlertClass)), departments=dice.choice(((), (), (chosen[0].department,))))
         category: Any = "异常" if text == SAME else dice.choice(("疾病", "高危", "异常", "提示"))
         rule = Rule(f"R{place}", 1, asks, text, category, Severity(dice.randint(0, 5)), order=dice.choice((100, 200, 300)))
@@ -204,7 +204,24 @@ def book(dice: random.Random, items: Sequence[Item]) -> RuleBook:
         Merge("M1", 1, "合并({values})", tuple(codes[:2]), at_least=dice.randint(1, 2), severity=dice.choice((None, Severity.CRITICAL))),
         Merge("M2", 1, "{first}合并", tuple(codes[2:3]), with_one_of=(tuple(codes[3:4]),), order=dice.choice((None, 150))),
     )
+    if dice.random() < 0.5:
+        rules += _of_one_disease(dice, items)
     return RuleBook(tuple(rules), merges if dice.random() < 0.7 else ())
+
+
+def _of_one_disease(dice: random.Random, items: Sequence[Item]) -> list[Rule]:
+    """Rules that find one disease, or nearly the same, in several examinations: what M13 puts together, or must not."""
+    found = []
+    for place, item in enumerate(dice.choices(items, k=5)):
+        category: Any = "疾病" if dice.random() < 0.1 else "异常"
+        codes = dice.choice((("B98.0", "K29"), ("B98.0", "K29"), ("B98.0", "K29"), ("K29", "B98.0"), ("K29",)))
+        rule = Rule(
+            f"S{place}", 1, say.Flagged(item.code, ("low", "high", "abnormal")), ("左侧" if dice.random() < 0.2 else "所见") + str(place), category,
+            Severity.MILD if dice.random() < 0.8 else Severity.RECHECK, order=dice.choice((100, 200)), icd10=codes,
+            hierarchy="H3" if dice.random() < 0.2 else "", covers=() if dice.random() < 0.1 else None,
+        )  # fmt: skip
+        found.append(rule)
+    return found
 
 
 TEXT_ITEM = Item("CT_TEXT", "胸部CT描述", "CT", ValueType.TEXT)

@@ -11,7 +11,7 @@ from exam.knowledge.rules.flags import check_entry, flag_amount, is_plausible, j
 from exam.knowledge.rules.formulas import FRIEDEWALD, compute, compute_all, evaluate, formula_items, friedewald
 from exam.knowledge.rules.grades import Graded, grade, graded
 from exam.knowledge.rules.rechecks import RecheckProposal, recheck_proposals
-from exam.knowledge.rules.summaries import NOTHING_ABNORMAL, summarize
+from exam.knowledge.rules.summaries import NOTHING_ABNORMAL, nothing_text, phrase, quoting, summarize, wording_for
 from exam.knowledge.rules.trends import TrendPoint, change_text, trend_points
 from exam.knowledge.rules.units import conversion_for, convert, printed_unit, same_unit
 from exam.knowledge.rules.wording import OUTSTANDING, finding_text, number_text, plain_line, value_text
@@ -49,10 +49,13 @@ __all__ = [
     "judge",
     "leaves",
     "may_alert",
+    "nothing_text",
     "number_text",
+    "phrase",
     "plain_line",
     "plain_text",
     "printed_unit",
+    "quoting",
     "read_amount",
     "recheck_proposals",
     "rule_problems",
@@ -62,4 +65,5 @@ __all__ = [
     "trend_points",
     "uncovered_items",
     "value_text",
+    "wording_for",
 ]

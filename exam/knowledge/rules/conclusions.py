@@ -1,6 +1,6 @@
 """From a judged case to suggested conclusions: fire the rules, keep the most severe, merge, and leave nothing without a line.
 
-The order of work is domain.md §4.3: hierarchies (M01, M07), merges (M02, M04, M05, M06, M08, M10), equal texts (M13), then a
+The order of work is domain.md §4.3: hierarchies (M01, M07), merges (M02, M04, M05, M06, M08, M10), duplicates (M13), then a
 plain line for every flagged value nobody answered for (decision 22), one line for an organ that was felt and scanned (M11),
 then the order of the report (M14).
 """
@@ -22,6 +22,9 @@ PLAIN_ORDER = 900
 LONGEST_FINDING = 40
 
 _PLACE = re.compile(r"\{(?:first|others|values)\}")
+_IN_BRACKETS = re.compile(r"[(\uff08](\{first\}|\{others\})[)\uff09]")
+_BRACKET = re.compile(r"[(\uff08]([^()\uff08\uff09]*)[)\uff09]$")
+_SIDES = re.compile("[左右双]")
 
 CATEGORY_ORDER: dict[str, int] = {"疾病": 2, "高危": 3, "异常": 4, "提示": 5, "正常变异": 6}
 
@@ -57,12 +60,15 @@ class _Line:
         "because",
         "category",
         "covers",
+        "hierarchies",
+        "icd10",
         "key",
         "lifestyle",
         "order",
         "rules",
         "severity",
         "shown",
+        "sides",
         "specialist",
         "text",
     )
@@ -78,6 +84,9 @@ class _Line:
         self.covers: dict[tuple[str, str], None] = {}
         self.shown: dict[str, None] = {}
         self.rules: tuple[str, ...] = ()
+        self.icd10: tuple[str, ...] = ()
+        self.hierarchies: frozenset[str] = frozenset()
+        self.sides: frozenset[str] = frozenset()
 
     def take_over(self, other: _Line) -> None:
         """Answer for everything the other line answered for."""
@@ -113,7 +122,7 @@ def suggest(case: Case, rules: CompiledRules | RuleBook) -> tuple[Suggestion, ..
     for merge in ready.merges:
         if is_in_force(merge, case.on):
             lines = _merged(lines, merge, case)
-    lines = _without_twins(lines)
+    lines = _of_one_disease(_without_twins(lines))
     covered = {pair for line in lines for pair in line.covers}
     for place, reading in enumerate(case.readings.values()):
         lines.extend(_plain(reading, choice, PLAIN_ORDER + place) for choice in _open_choices(reading, covered))
@@ -156,6 +165,9 @@ def _line_of(rule: Rule, case: Case) -> _Line:
     line = _Line(rule.code, rule.text, rule.category, rule.severity, rule.order)
     line.advice, line.lifestyle, line.specialist = rule.advice, rule.lifestyle, rule.specialist
     line.rules = (rule.code,)
+    line.icd10 = tuple(sorted(set(rule.icd10)))
+    line.hierarchies = frozenset((rule.hierarchy,) if rule.hierarchy else ())
+    line.sides = frozenset(_SIDES.findall(rule.text))
     for (item, choice), asserts in evidence(rule.condition, case).items():
         line.shown[item] = None
         if asserts and (rule.covers is None or item in rule.covers):
@@ -191,7 +203,7 @@ def _keep_highest(fired: list[tuple[Rule, _Line]], case: Case) -> list[_Line]:
             new = [pair for pair in line.covers if all(pair not in other.covers for other in kept)]
             winner.take_over(line)
             if new:
-                winner.text += f"({_values(new, case)})"
+                winner.text = _with_bracket(winner.text, _values(new, case))
     return kept
 
 
@@ -209,7 +221,10 @@ def _merged(lines: list[_Line], merge: Merge, case: Case) -> list[_Line]:
     first = members[0]
     covers = {pair: None for line in everybody for pair in line.covers}
     words = {"{first}": first.text, "{others}": "、".join(line.text for line in partners), "{values}": _values(list(covers), case)}
-    text = _PLACE.sub(lambda found: words[found[0]], merge.text)
+    # A text that goes into brackets brings none of its own.
+    inner = {"{first}": _without_bracket(first.text), "{others}": "、".join(_without_bracket(line.text) for line in partners)}
+    text = _IN_BRACKETS.sub(lambda found: found[0].replace(found[1], inner[found[1]]), merge.text)
+    text = _PLACE.sub(lambda found: words[found[0]], text)
     severity = merge.severity if merge.severity is not None else max(line.severity for line in everybody)
     weightiest = min(everybody, key=lambda line: CATEGORY_ORDER[line.category])
     merged = _Line(merge.code, text, merge.category or weightiest.category, severity, merge.order or first.order)
@@ -263,11 +278,71 @@ def _without_twins(lines: list[_Line]) -> list[_Line]:
             by_text[line.text] = line
             continue
         twin.severity = max(twin.severity, line.severity)
-        twin.order = min(twin.order, line.order)
-        twin.advice = _joined([twin.advice, line.advice])
-        twin.lifestyle = _joined([twin.lifestyle, line.lifestyle])
-        twin.take_over(line)
+        _join(twin, line)
     return list(by_text.values())
+
+
+def _of_one_disease(lines: list[_Line]) -> list[_Line]:
+    """Lines that tell of one disease, found twice, become one (M13 by ICD-10 code): the first in the report keeps its words, the
+    other's values stand behind it as evidence, with its advice.
+
+    The same codes alone do not make a duplicate, for a code is coarser than a conclusion: E78.5 holds every blood lipid, E04.1 the
+    harmless nodule and the suspicious one, N63 the left breast and the right one. So nothing is put together that differs in
+
+    * severity or category: the milder words would be lost, or the heavier advice watered down;
+    * side, as the text and the choices say it: a lump on the left is no evidence of one on the right;
+
+    nor what stands in a common hierarchy (that has its own order, and equal ranks are meant to stand side by side), nor what
+    answers for a common item (two statements of one examination are two findings), nor what answers for no value at all (a
+    history is no second finding). What is left is the same disease seen by two examinations: a fatty liver by ultrasound and
+    by CT. Lines of merges have no codes of their own, as they speak of more than one disease, and stay apart.
+    """
+    kept: list[_Line] = []
+    for line in sorted(lines, key=lambda each: each.order):
+        same = next((each for each in kept if _is_same_disease(each, line)), None)
+        if same is None:
+            kept.append(line)
+        else:
+            _join(same, line)
+    return kept
+
+
+def _is_same_disease(one: _Line, other: _Line) -> bool:
+    return (
+        bool(one.icd10)
+        and one.icd10 == other.icd10
+        and (one.category, one.severity) == (other.category, other.severity)
+        and _sides(one) == _sides(other)
+        and one.hierarchies.isdisjoint(other.hierarchies)
+        and bool(one.covers) and bool(other.covers)
+        and {item for item, _ in one.covers}.isdisjoint(item for item, _ in other.covers)
+    )  # fmt: skip
+
+
+def _sides(line: _Line) -> set[str]:
+    return {*line.sides, *(side for _, choice in line.covers for side in _SIDES.findall(choice))}
+
+
+def _join(line: _Line, other: _Line) -> None:
+    """Puts another line behind one whose words stay: everything that it answers for and advises, and the earlier place."""
+    line.order = min(line.order, other.order)
+    line.advice = _joined([line.advice, other.advice])
+    line.lifestyle = _joined([line.lifestyle, other.lifestyle])
+    line.specialist = _joined([line.specialist, other.specialist], "/")
+    line.icd10 = tuple(sorted({*line.icd10, *other.icd10}))
+    line.hierarchies |= other.hierarchies
+    line.sides |= other.sides
+    line.take_over(other)
+
+
+def _with_bracket(text: str, more: str) -> str:
+    """More behind a text, in its own last bracket where it ends with one: `血压升高(3级范围,舒张压 95 mmHg ↑)`."""
+    return f"{text[:-1]},{more}{text[-1]}" if _BRACKET.search(text) else f"{text}({more})"
+
+
+def _without_bracket(text: str) -> str:
+    """A text that will stand in brackets: `重度贫血(血红蛋白危急值)` as `重度贫血,血红蛋白危急值`."""
+    return _BRACKET.sub(r",\1", text)
 
 
 def _values(pairs: list[tuple[str, str]], case: Case) -> str:

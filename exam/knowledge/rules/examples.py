@@ -12,6 +12,7 @@ from exam.knowledge.language import Between, Chosen, Compare, Condition, Earlier
 from exam.knowledge.rules.conditions import condition_items, holds, leaves
 from exam.knowledge.rules.flags import judge
 from exam.knowledge.rules.gate.examples import checks_problems
+from exam.knowledge.rules.summaries import wordings_problems
 from exam.knowledge.rules.units import printed_unit
 
 
@@ -53,7 +54,7 @@ def book_problems(book: RuleBook, items: Mapping[str, Item], on: date) -> tuple[
     for merge in book.merges:
         named = (*merge.of, *(code for group in merge.with_one_of for code in group))
         problems += [f"{merge.code}:没有规则 {code}" for code in dict.fromkeys(named) if code not in known]
-    return (*problems, *checks_problems(book.checks, items, on))
+    return (*problems, *checks_problems(book.checks, items, on), *wordings_problems(book.summaries, items))
 
 
 def _unknown_choices(condition: Condition, items: Mapping[str, Item]) -> list[str]:

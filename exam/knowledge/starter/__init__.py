@@ -8,7 +8,7 @@ import msgspec
 
 from exam.knowledge.book import RuleBook
 
-FILES = ("conclusions.json", "alerts.json", "templates.json", "gate.json")
+FILES = ("conclusions.json", "alerts.json", "templates.json", "gate.json", "summaries.json")
 
 
 def load_rule_book() -> RuleBook:
@@ -21,4 +21,5 @@ def load_rule_book() -> RuleBook:
         grades=tuple(each for part in parts for each in part.grades),
         templates=tuple(each for part in parts for each in part.templates),
         checks=tuple(each for part in parts for each in part.checks),
+        summaries=tuple(each for part in parts for each in part.summaries),
     )
