@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import ground, report, rules, workloads
+from bench import ground, report, roster, rules, workloads
 from exam.kit.clock import SystemClock
 
 
@@ -28,9 +28,10 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     kill_after: float = 10
     wanted: int = 10_000
     year: int = 30_000
+    members: int = 10_000
 
 
-QUICK = Size(sizes=(20, 1_000), rounds=1, seconds=1, tail_seconds=2, looks=3, kills=1, kill_after=1, wanted=0, year=300)
+QUICK = Size(sizes=(20, 1_000), rounds=1, seconds=1, tail_seconds=2, looks=3, kills=1, kill_after=1, wanted=0, year=300, members=100)
 
 
 def measure(kind: str, home: Path, cluster: Path | None, size: Size, only: str, say: Callable[[str], None]) -> report.Kind:
@@ -52,6 +53,8 @@ def measure(kind: str, home: Path, cluster: Path | None, size: Size, only: str, 
     if "P8" in only:
         found.p8_size = on.size
         found.p8 = workloads.tails(stand, workloads.CONTESTANTS, size.tail_seconds, say)
+    if "P10" in only:
+        found.p10 = roster.measure(on, size.members, say)
     return found
 
 
@@ -90,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds on a small database: a smoke test, no figures to quote")
     parser.add_argument("--database", action="append", choices=ground.KINDS, help="only this database")
-    parser.add_argument("--only", default="P6,P7,P8,P12,growth,rules", help="workloads, separated by commas")
+    parser.add_argument("--only", default="P6,P7,P8,P10,P12,growth,rules", help="workloads, separated by commas")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where the figures go")
     parser.add_argument("--page", type=Path, help="the page that shows the run (docs/performance.md after a full run)")
     parser.add_argument("--folder", type=Path, help="where the databases are made, removed afterwards (the system's own)")

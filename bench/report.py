@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from bench.fill import RESULTS
+from bench.roster import Bout as Import
 from bench.rules import Past, Speed
 from bench.workloads import BARE, ORM, OURS, Bout, Page, Restart, Tail
 
@@ -21,6 +22,9 @@ GOALS: dict[tuple[str, str], tuple[float, float]] = {
     ("P7", "postgresql"): (4, 0.6),
 }
 """Goals of performance.md §9: times FastAPI + SQLAlchemy ORM, and the part of bare ASGI + raw driver that is reached."""
+
+IMPORT_GOAL = 5.0
+"""P10: times openpyxl and the ORM, with our audit and encryption on (decision 17)."""
 
 P99_GOAL, P999_GOAL = 10.0, 30.0
 """P8 at 1,000 requests a second, in ms."""
@@ -45,6 +49,7 @@ WHY = {
         "peers overwrite 20 rows, and it signs in, merges two people's entries, judges, and audits a digest of each row"
     ),
     "P8": "a queue forms near the closed-loop rate of one process",
+    "P10": "ours seals the fields and audits a digest of each of the rows, in twenty transactions that leave the desk its turn",
     "P12": "most of it is importing the house's modules",
     "growth": "the cause is not measured here, explain the statements of this screen",
 }
@@ -63,6 +68,7 @@ class Kind(msgspec.Struct, kw_only=True):
     p12: Restart | None = None
     growth: list[Page] = []
     past: Past | None = None
+    p10: list[Import] = []
     fill_seconds: dict[int, float] = {}
 
 
@@ -106,11 +112,28 @@ def rows(run: Run) -> list[Row]:
             is_met = kind.p12.lost == 0 and worst <= RESTART_GOAL
             missed = f"missed by {worst - RESTART_GOAL:.2f} s: {WHY['P12']}" if kind.p12.lost == 0 else "WRITES WERE LOST"
             found.append(("P12 kill -9", kind.kind, text, f"0 lost, <= {RESTART_GOAL:.0f} s", "met" if is_met else missed))
+        found += _import_rows(kind)
         if kind.past is not None:
             past = kind.past
             text = f"{past.per_second:,.0f} visits/s ({past.visits:,} visits, {past.values:,} values; reading them alone "
             text += f"{past.read_per_second:,.0f}/s), {past.grown_mb:.0f} MB more memory"
             found.append(("rules: the past again", kind.kind, text, "-", "-"))
+    return found
+
+
+def _import_rows(kind: Kind) -> list[Row]:
+    found: list[Row] = []
+    by_name = {bout.contestant: bout for bout in kind.p10}
+    for name, peer in ((ORM, "openpyxl + ORM"), (BARE, "python-calamine + executemany")):
+        if name not in by_name:
+            continue
+        ours, other = by_name[OURS], by_name[name]
+        ratio = other.seconds / ours.seconds
+        text = f"{ratio:.2f}x {peer} ({ours.seconds:.1f} s and {other.seconds:.1f} s; ours added {ours.added_mb:.0f} MB of memory)"
+        goal = f">= {IMPORT_GOAL:g}x" if name == ORM else "-"
+        missed = f"missed, {ratio / IMPORT_GOAL:.0%} of it: {WHY['P10']}"
+        verdict = "-" if name == BARE else "met" if ratio >= IMPORT_GOAL else missed
+        found.append((f"P10 {ours.members:,} members, {ours.rows:,} rows", kind.kind, text, goal, verdict))
     return found
 
 

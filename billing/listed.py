@@ -33,6 +33,7 @@ def charge_many(db: Session, listed: Sequence[Listed], catalogue: Catalogue) -> 
     """Charges visits that were never charged, and shows on their boards what the persons themselves owe."""
     house, actor = house_of(db), actor_of(db)
     now = house.clock.now()
+    made = house.ids.many(2 * sum(len(each.lines) for each in listed))
     known: dict[tuple[Any, ...], list[Share]] = {}
     rows: list[dict[str, Any]] = []
     postings: list[ledger.Posting] = []
@@ -50,7 +51,7 @@ def charge_many(db: Session, listed: Sequence[Listed], catalogue: Catalogue) -> 
                     continue
                 payer_id = share.payer_id if payer is Payer.ORGANIZATION else None
                 rows.append(
-                    {"id": house.ids.new(), "visit_id": each.visit_id, "line_id": line.id, "payer": payer.value, "sign": 1,
+                    {"id": next(made), "visit_id": each.visit_id, "line_id": line.id, "payer": payer.value, "sign": 1,
                      "amount_fen": amount_fen, "at": now, "actor_id": actor.staff_id, "payer_id": payer_id,
                      "standard_fen": line.standard_fen, "catalog_revision": catalogue.revision}
                 )  # fmt: skip

@@ -21,8 +21,9 @@ from group_orders import members, roster_staging, rules
 from group_orders.facts import MemberDraft
 from group_orders.roster_facts import ROSTER, RosterState, Summary
 from group_orders.roster_models import RosterBatch, RosterChunk
+from group_orders.roster_people import with_people
 from group_orders.roster_rules import CheckedRow
-from group_orders.roster_staging import batch_row, forget_chunks, is_taken, open_chunk, order_info, with_people
+from group_orders.roster_staging import batch_row, forget_chunks, is_taken, open_chunk, order_info
 
 log = logging.getLogger("group_orders.rosters")
 
@@ -69,7 +70,9 @@ def _require_terms(db: Session, order_id: UUID, summary: Summary) -> None:
     terms = members.current_terms(db, rules_of.values())
     bare = [each.name for each in summary.cohorts if rules_of.get(each.name) not in terms]
     if bare:
-        raise Refused("group_orders.roster_no_terms", f"这些分组还没有体检方案:{'、'.join(bare)}", "请先为分组设置套餐或项目,再导入")
+        raise Refused(
+            "group_orders.roster_no_terms", f"这些分组还没有体检方案:{'、'.join(bare)}", "请先为分组设置套餐或项目,再导入"
+        )
 
 
 def undo(db: Session, batch_id: UUID, reason: str) -> None:
@@ -121,7 +124,9 @@ def _enrol_chunk(db: Session, batch_id: UUID) -> bool:
     if row.state != RosterState.ACCEPTING:
         return False
     now = house_of(db).clock.now()
-    waiting = select(RosterChunk).where(RosterChunk.batch_id == batch_id, RosterChunk.kind == "checked", RosterChunk.done_at.is_(None))
+    waiting = select(RosterChunk).where(
+        RosterChunk.batch_id == batch_id, RosterChunk.kind == "checked", RosterChunk.done_at.is_(None)
+    )
     chunks = db.scalars(waiting.order_by(RosterChunk.number).limit(2)).all()
     if chunks:
         rows: list[CheckedRow] = open_chunk(db, chunks[0], list[CheckedRow])

@@ -69,7 +69,14 @@ class UndoForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: Annotated[str, msgspec.Meta(max_length=200)]
 
 
-LABELS = {"header_row": "表头所在行", "sheet": "工作表", "reason": "撤销原因", "ver": "版本", "row": "行", "skips_bad": "跳过错误行"}
+LABELS = {
+    "header_row": "表头所在行",
+    "sheet": "工作表",
+    "reason": "撤销原因",
+    "ver": "版本",
+    "row": "行",
+    "skips_bad": "跳过错误行",
+}
 
 
 @contextmanager
@@ -129,7 +136,9 @@ def show_columns(
     batch = _waiting(roster_staging.batch(db, web.uuid_of(batch_id)))
     at = batch.sheet if sheet is None else sheet
     is_same = at == batch.sheet and header_row in (None, batch.header_row)
-    row = header_row or (batch.header_row if at == batch.sheet else batch.sheets[at].header_row if 0 <= at < len(batch.sheets) else 1)
+    row = header_row or (
+        batch.header_row if at == batch.sheet else batch.sheets[at].header_row if 0 <= at < len(batch.sheets) else 1
+    )
     header, rows = roster_staging.sample(db, batch, at, row)
     known = roster_staging.remembered(db, batch.organization_id)
     mapping = batch.mapping if batch.mapping and is_same else roster_fields.guess(header, known)
@@ -147,7 +156,9 @@ def preview_columns(request: AnyRequest, db: web.Db, batch_id: FromPath[str], da
 
 def _waiting(batch: Batch) -> Batch:
     if batch.state not in (RosterState.READ, RosterState.CHECKED):
-        raise Refused("group_orders.roster_not_waiting", f"该次导入{ROSTER_STATE_NAMES[batch.state]},不能再对应列", "请返回导入记录查看")
+        raise Refused(
+            "group_orders.roster_not_waiting", f"该次导入{ROSTER_STATE_NAMES[batch.state]},不能再对应列", "请返回导入记录查看"
+        )
     return batch
 
 
@@ -176,7 +187,10 @@ def _columns_page(
     mapping = {name: place for name, place in mapping.items() if place < len(header)}
     # A family may name an employee further down than these rows.
     found = {
-        each.cell: each for row in roster_rules.check(rows, mapping, roster) for each in row.problems if each.field != "of_employee_no"
+        each.cell: each
+        for row in roster_rules.check(rows, mapping, roster)
+        for each in row.problems
+        if each.field != "of_employee_no"
     }
     field_at = {place: name for name, place in mapping.items()}
     return web.page(

@@ -71,7 +71,9 @@ def required_columns(mapping: Mapping[str, int]) -> list[str]:
 def check(rows: Sequence[Row], mapping: Mapping[str, int], roster: Roster) -> list[CheckedRow]:
     """Every row that holds anything in a mapped column, judged."""
     judge = _Judge(mapping, roster)
-    readings = [judge.read(number, cells) for number, cells in rows if any(cells[place] not in ("", None) for place in mapping.values())]
+    readings = [
+        judge.read(number, cells) for number, cells in rows if any(cells[place] not in ("", None) for place in mapping.values())
+    ]
     judge.compare(readings)
     return [judge.checked(each) for each in readings]
 
@@ -174,7 +176,9 @@ class _Judge:
             values[name] = word = self.take(reading, cells, name, partial(read_word, field=roster_fields.BY_NAME[name]))
             if word and type(cell) is str:
                 words[cell] = word
-        values["name"] = self.take(reading, cells, "name", lambda cell: people.read_name(read_word(cell, roster_fields.BY_NAME["name"])))
+        values["name"] = self.take(
+            reading, cells, "name", lambda cell: people.read_name(read_word(cell, roster_fields.BY_NAME["name"]))
+        )
         if not values["name"] and not any(each.field == "name" for each in reading.problems):
             self.problem(reading, "name", "姓名未填写", "请填写证件上的姓名")
         values["phone"] = self.take(reading, cells, "phone", read_phone)

@@ -141,7 +141,9 @@ def _split(text: str, delimiter: str, most: int | None) -> list[list[str]]:
             if most is None and (len(rows) > MOST_ROWS or len(row) > 2 * MOST_COLUMNS):
                 raise _too_many()
     except csv.Error:
-        raise refusal(CODE, "csv", f"csv 第 {len(rows) + 1} 行无法读取(引号不成对或单元格过长)", "请另存为 .xlsx 后再上传") from None
+        raise refusal(
+            CODE, "csv", f"csv 第 {len(rows) + 1} 行无法读取(引号不成对或单元格过长)", "请另存为 .xlsx 后再上传"
+        ) from None
     return rows
 
 

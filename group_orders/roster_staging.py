@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -18,17 +18,14 @@ from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused, Stale
 from exam.kit.house import House, actor_of, house_of, system_actor
 from exam.kit.workbook_reader import Cell
-from exam.people import bulk
-from exam.people import rules as people
-from exam.people.models import Organization, Person
-from exam.visits.facts import AWAY
-from exam.visits.models import Visit, VisitBoard
+from exam.people.models import Organization
 from group_orders import roster_fields, roster_rules
-from group_orders.facts import CohortRule, MemberDraft, OrderState
+from group_orders.facts import CohortRule, OrderState
 from group_orders.models import Cohort, GroupOrder, Member
 from group_orders.roster_facts import ROSTER, Batch, CohortCount, OrderInfo, RosterState, SheetInfo, Summary
 from group_orders.roster_models import RosterBatch, RosterChunk, RosterMapping
-from group_orders.roster_rules import CheckedRow, Problem
+from group_orders.roster_people import with_people
+from group_orders.roster_rules import CheckedRow
 from group_orders.roster_sheet import Sheet, text_of
 
 CHUNK_ROWS = 500
@@ -54,7 +51,9 @@ def order_info(db: Session, order_id: UUID) -> OrderInfo:
     if row is None:
         raise NotFound("没有找到该团检批次", "请从团检列表重新进入")
     order, organization = row
-    return OrderInfo(order.id, order.name, order.organization_id, organization, order.opens_on, order.closes_on, order.state in TAKING)
+    return OrderInfo(
+        order.id, order.name, order.organization_id, organization, order.opens_on, order.closes_on, order.state in TAKING
+    )
 
 
 def _require_taking(order: OrderInfo) -> None:
@@ -104,7 +103,10 @@ def _batch(row: RosterBatch, order: OrderInfo) -> Batch:
 def batches(db: Session, order: OrderInfo) -> list[Batch]:
     """The last uploads of an order, newest first."""
     rows = db.scalars(
-        select(RosterBatch).where(RosterBatch.order_id == order.id).order_by(RosterBatch.uploaded_at.desc(), RosterBatch.id.desc()).limit(50)
+        select(RosterBatch)
+        .where(RosterBatch.order_id == order.id)
+        .order_by(RosterBatch.uploaded_at.desc(), RosterBatch.id.desc())
+        .limit(50)
     )
     return [_batch(row, order) for row in rows]
 
@@ -295,69 +297,6 @@ def _summed(db: Session, row: RosterBatch, rows: Sequence[CheckedRow], summary: 
     row.rows_digest = house_of(db).cipher.blind_index("roster_rows", hashlib.sha256(msgspec.json.encode(rows)).hexdigest())
 
 
-def with_people(db: Session, order: OrderInfo, rows: Sequence[CheckedRow]) -> list[CheckedRow]:
-    """The rows with what the database knows of their people: on file, on file under another name, already in the order."""
-    drafts = [row.draft for row in rows if row.draft is not None]
-    known = bulk.by_documents(db, [(each.id_kind, each.id_no) for each in drafts])
-    files: dict[UUID, Any] = {}
-    for part in _parts(set(known.values())):
-        basics = select(Person.id, Person.file_no, Person.name, Person.sex, Person.birth_on)
-        files |= {each.id: each for each in db.execute(basics.where(Person.id.in_(part)))}
-    present = select(Member.person_id).where(Member.order_id == order.id, Member.left_at.is_(None))
-    members = {each for part in _parts(files) for each in db.scalars(present.where(Member.person_id.in_(part)))}
-    visits = _visits(db, order, set(files))
-    found = []
-    for row in rows:
-        if row.draft is not None:
-            person_id = known.get((row.draft.id_kind, row.draft.id_no))
-            row = _with_file(row, row.draft, files[person_id] if person_id else None, members, visits)
-        found.append(row)
-    return found
-
-
-def _with_file(row: CheckedRow, draft: MemberDraft, file: Any, members: set[UUID], visits: Mapping[UUID, str]) -> CheckedRow:
-    replace = msgspec.structs.replace
-    if file is None:
-        return replace(row, standing="new", draft=replace(draft, person_id=None))
-    on_file = people.Identity(file.name, draft.id_kind, draft.id_no, file.sex, file.birth_on)
-    standing = "known" if people.same_person(on_file, draft) is people.Sameness.SAME else "conflict"
-    warnings = row.warnings
-    if file.id in members:
-        standing = "member"
-    elif file.id in visits:
-        warnings = (*warnings, Problem("", f"第 {row.row} 行", f"该人员在本批次期间已有体检({visits[file.id]})", "请核对是否重复体检"))
-    differs = [
-        label
-        for label, here, there in (
-            ("姓名", people.index_name(draft.name), people.index_name(file.name)), ("性别", draft.sex, file.sex),
-            ("出生日期", draft.birth_on, file.birth_on),
-        )
-        if here != there
-    ]  # fmt: skip
-    told = f"档案 {file.file_no}(姓名首字“{file.name[:1]}”),{'、'.join(differs)}不同" if standing == "conflict" else f"档案 {file.file_no}"
-    return replace(row, standing=standing, file=told, draft=replace(draft, person_id=file.id), warnings=warnings)
-
-
-def _visits(db: Session, order: OrderInfo, persons: set[UUID]) -> dict[UUID, str]:
-    found: dict[UUID, str] = {}
-    for part in _parts(persons):
-        rows = db.execute(
-            select(Visit.person_id, Visit.exam_on, Visit.visit_no)
-            .join(VisitBoard, VisitBoard.visit_id == Visit.id)
-            .where(
-                Visit.person_id.in_(part), Visit.site == actor_of(db).site, Visit.exam_on.between(order.opens_on, order.closes_on),
-                VisitBoard.state.not_in(tuple(AWAY)),
-            )
-        )  # fmt: skip
-        found |= {row.person_id: f"{row.exam_on},体检号 {row.visit_no}" for row in rows}
-    return found
-
-
-def _parts(ids: Iterable[UUID]) -> Iterator[list[UUID]]:
-    every = list(ids)
-    return (every[start : start + CHUNK_ROWS] for start in range(0, len(every), CHUNK_ROWS))
-
-
 def is_taken(row: CheckedRow) -> bool:
     """Whether a row becomes a member when the batch is accepted."""
     return row.draft is not None and (row.standing in ("new", "known") or (row.standing == "conflict" and row.decision == "file"))
@@ -409,7 +348,9 @@ def decide(db: Session, batch_id: UUID, row_number: int | None, decision: str, v
     if not changed and row_number is not None and all(each.row != row_number or each.standing != "conflict" for each in every):
         raise NotFound("该行没有待决定的冲突", "请刷新页面")
     _summed(db, row, every, summarize(every, cohort_rules(db, row.order_id)))
-    audit.note(db, "group_orders.decide_roster", subject=f"roster:{batch_id}", reason=f"第 {row_number or '全部'} 行:{DECISIONS[decision]}")
+    audit.note(
+        db, "group_orders.decide_roster", subject=f"roster:{batch_id}", reason=f"第 {row_number or '全部'} 行:{DECISIONS[decision]}"
+    )
 
 
 def discard(db: Session, batch_id: UUID) -> None:
@@ -426,7 +367,9 @@ def discard_old(house: House) -> None:
     before = house.clock.now() - timedelta(days=KEPT_DAYS)
     with house.unit(system_actor(house.site), write=False) as db:
         waiting = (RosterState.READ, RosterState.CHECKED)
-        old = db.execute(select(RosterBatch.id, RosterBatch.site).where(RosterBatch.state.in_(waiting), RosterBatch.uploaded_at < before)).all()
+        old = db.execute(
+            select(RosterBatch.id, RosterBatch.site).where(RosterBatch.state.in_(waiting), RosterBatch.uploaded_at < before)
+        ).all()
     for each in old:
         with house.unit(system_actor(each.site)) as db:
             discard(db, each.id)

@@ -46,7 +46,9 @@ def template(cohorts: Sequence[str]) -> bytes:
     with xlsxwriter.Workbook(content, options) as book:
         text = book.add_format({"num_format": "@"})
         heads = {
-            is_required: book.add_format({"bold": True, "num_format": "@", "bottom": 1, "bg_color": "#FCE8D5" if is_required else "#E7EDF3"})
+            is_required: book.add_format(
+                {"bold": True, "num_format": "@", "bottom": 1, "bg_color": "#FCE8D5" if is_required else "#E7EDF3"}
+            )
             for is_required in (True, False)
         }
         for name, examples in ((ROSTER_SHEET, ()), (EXAMPLE_SHEET, (_EXAMPLE, _FAMILY))):
@@ -71,7 +73,12 @@ def template(cohorts: Sequence[str]) -> bytes:
 
 def _list_of(book: object, label: str, texts: Sequence[str]) -> dict[str, object]:
     """A drop-down. Excel takes 255 characters in the cell itself; longer lists stand on a hidden sheet."""
-    told: dict[str, object] = {"validate": "list", "error_title": label, "error_message": "请从列表中选择,或清空", "error_type": "warning"}
+    told: dict[str, object] = {
+        "validate": "list",
+        "error_title": label,
+        "error_message": "请从列表中选择,或清空",
+        "error_type": "warning",
+    }
     if len(",".join(texts)) <= 255 and not any("," in each for each in texts):
         return {**told, "source": list(texts)}
     name = f"选项_{label}"

@@ -38,6 +38,10 @@ OLDEST_SQLITE = (3, 51, 3)
 """The first release without the WAL-reset bug (reliability.md §0.1)."""
 
 
+_last_told: tuple[datetime | None, str] = (None, "")
+"""The rows of one act carry one and the same moment: it is written out once for thousands of them."""
+
+
 class UtcTime(TypeDecorator[datetime]):
     """A moment. Always aware and in UTC in Python; naive UTC in SQLite, `timestamptz` in PostgreSQL."""
 
@@ -86,7 +90,12 @@ def append_only_tables() -> list[str]:
 def canonical(value: Any) -> Any:
     """A column value in the one form that digests use, the same from Python and from either database."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        global _last_told
+        known, told = _last_told
+        if known is not value:
+            told = value.astimezone(UTC).isoformat(timespec="microseconds")
+            _last_told = (value, told)
+        return told
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value).hex()
     if isinstance(value, bool):
@@ -148,7 +157,7 @@ def insert_rows(db: Session, model: type[Model], rows: Sequence[dict[str, Any]])
         return
     table: Table = model.__table__  # type: ignore[assignment]
     names = _names_of(table)
-    complete = [{name: row.get(name) for name in names} for row in rows]
+    complete = [row if len(row) == len(names) else {name: row.get(name) for name in names} for row in rows]
     _prebuilt_insert(table).run_many(db, complete)
     if model.__audited__:
         changed: list[tuple[str, str, str]] = db.info.setdefault("changed_rows", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from threading import Lock
 from uuid import UUID
@@ -74,8 +75,9 @@ class IdMaker:
 
     def new(self) -> UUID:
         """The next id."""
-        chance = self._random.token_bytes(RANDOM_BYTES)
-        now_ms = (self._clock.now() - _EPOCH) // _MILLISECOND
+        return self._next(self._random.token_bytes(RANDOM_BYTES), (self._clock.now() - _EPOCH) // _MILLISECOND)
+
+    def _next(self, chance: bytes, now_ms: int) -> UUID:
         with self._lock:
             if now_ms > self._last_ms:
                 self._last_ms = now_ms
@@ -87,6 +89,13 @@ class IdMaker:
                 self._last_ms += 1
                 self._count = 0
             return new_id(chance, self._last_ms, self._count)
+
+    def many(self, count: int) -> Iterator[UUID]:
+        """The next `count` ids, for rows that are written together: one draw of randomness for all of them."""
+        chance = self._random.token_bytes(RANDOM_BYTES * count)
+        now_ms = (self._clock.now() - _EPOCH) // _MILLISECOND
+        for start in range(0, len(chance), RANDOM_BYTES):
+            yield self._next(chance[start : start + RANDOM_BYTES], now_ms)
 
 
 # --- printed numbers

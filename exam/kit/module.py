@@ -86,7 +86,7 @@ class Module:
     commands: tuple[Command, ...] = ()
     invariants: tuple[Invariant, ...] = ()
     jobs: tuple[Job, ...] = ()
-    set_up: Callable[..., None] | None = None
+    set_up: Callable[..., object] | None = None
     warm: Callable[[Any], None] | None = None
     demo: Callable[..., None] | None = None
 

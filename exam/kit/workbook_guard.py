@@ -59,7 +59,9 @@ def _check_parts(archive: zipfile.ZipFile, bounds: Bounds, code: str) -> None:
     members = archive.infolist()
     names = {each.filename for each in members}
     if len(members) > bounds.parts or len(names) < len(members):
-        raise refusal(code, "too_many_parts", "工作簿内部文件过多或重复(例如工作表过多)", "请把需要的工作表另存为新的 .xlsx 后再上传")
+        raise refusal(
+            code, "too_many_parts", "工作簿内部文件过多或重复(例如工作表过多)", "请把需要的工作表另存为新的 .xlsx 后再上传"
+        )
     if "xl/workbook.xml" not in names:
         raise _not_xlsx(code)
     if any("vbaProject" in name or "externalLink" in name or "activeX" in name for name in names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -51,7 +52,8 @@ def list_many(
     Lines are priced at their list prices; what is charged in the end is for the group order's terms to say.
     """
     house, actor = house_of(db), actor_of(db)
-    now, made = house.clock.now(), house.ids.new
+    now = house.clock.now()
+    made = partial(next, house.ids.many(sum(2 + 2 * len(each.groups) for each in new)))
     today = day_of(now)
     first = next_number(db, f"visit:{actor.site}:{house.device}:{today:%y%m%d}", len(new))
     rows: dict[type, list[dict[str, Any]]] = {

@@ -52,7 +52,9 @@ def test_a_sound_row_becomes_a_draft() -> None:
 
 def test_every_wrong_cell_of_every_row_is_told_at_once() -> None:
     rows = checked(
-        person(1, 姓名="", 身份证号="450110198502300019", 性别="男人", 手机="12345", 出生日期="1985-02-30", 婚姻="不详", 分组="男职"),
+        person(
+            1, 姓名="", 身份证号="450110198502300019", 性别="男人", 手机="12345", 出生日期="1985-02-30", 婚姻="不详", 分组="男职"
+        ),
         person(3, 身份证号=MALE[:-1] + "9"),
     )
     assert [each.cell for each in rows[0].problems] == ["A2", "E2", "B2", "C2", "D2", "F2", "K2"]
@@ -72,7 +74,8 @@ def test_any_other_cell_that_is_no_text_is_no_id_number(cell: Cell) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [MALE, f" {MALE} ", "45011019850315 0018", "\uff14\uff15\uff10110198503150018", f"'{MALE}", MALE + "\u200b", "\u00a0" + MALE]
+    "text",
+    [MALE, f" {MALE} ", "45011019850315 0018", "\uff14\uff15\uff10110198503150018", f"'{MALE}", MALE + "\u200b", "\u00a0" + MALE],
 )
 def test_what_an_input_method_adds_to_a_number_makes_no_difference(text: str) -> None:
     (row,) = checked(person(1, 身份证号=text, 性别="男"))
@@ -121,13 +124,17 @@ def test_a_birth_date_in_any_plain_way(cell: Cell, born: date) -> None:
     assert read_birth(cell) == born
 
 
-@pytest.mark.parametrize("cell", [31121.0, "31121", "85-3-15", "1985-13-01", "1985-02-30", "15/03/1985", "一九八五年", True, DateCell("12:30")])
+@pytest.mark.parametrize(
+    "cell", [31121.0, "31121", "85-3-15", "1985-13-01", "1985-02-30", "15/03/1985", "一九八五年", True, DateCell("12:30")]
+)
 def test_a_birth_date_that_would_have_to_be_guessed_is_refused(cell: Cell) -> None:
     with pytest.raises(BadCell):
         read_birth(cell)
 
 
-@pytest.mark.parametrize("cell", [13800138000.0, "13800138000", "138 0013 8000", "+86-13800138000", "\uff11\uff13\uff18 0013 8000", "'13800138000"])
+@pytest.mark.parametrize(
+    "cell", [13800138000.0, "13800138000", "138 0013 8000", "+86-13800138000", "\uff11\uff13\uff18 0013 8000", "'13800138000"]
+)
 def test_a_phone_kept_as_a_whole_number_is_exact(cell: Cell) -> None:
     assert read_phone(cell) == "13800138000"
 
@@ -230,13 +237,17 @@ def test_what_a_company_meant_last_time_comes_before_the_usual_meaning() -> None
 
 def test_every_field_of_the_draft_has_a_column() -> None:
     names = {each.name for each in roster_fields.FIELDS}
-    assert {each.name for each in msgspec.structs.fields(roster_rules.MemberDraft)} - {"row", "person_id", "cohort_id"} == names - {"cohort"}
+    assert {each.name for each in msgspec.structs.fields(roster_rules.MemberDraft)} - {"row", "person_id", "cohort_id"} == names - {
+        "cohort"
+    }
 
 
 # --- any cell at all
 
 
-CELLS = st.one_of(st.text(max_size=40), st.floats(), st.booleans(), st.dates().map(lambda day: DateCell(day.isoformat())), st.just(FEMALE))
+CELLS = st.one_of(
+    st.text(max_size=40), st.floats(), st.booleans(), st.dates().map(lambda day: DateCell(day.isoformat())), st.just(FEMALE)
+)
 
 
 @given(st.lists(st.lists(CELLS, min_size=len(LONG), max_size=len(LONG)), max_size=4))

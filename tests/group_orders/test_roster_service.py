@@ -56,7 +56,9 @@ def make_order(db: Any, site: str, state: str = "open", has_terms: bool = True) 
         )
     )  # fmt: skip
     db.flush()
-    for position, (name, sex, marital) in enumerate((("男职工", "M", None), ("女职工(未婚)", "F", "未婚"), ("女职工(已婚)", "F", "已婚"))):
+    for position, (name, sex, marital) in enumerate(
+        (("男职工", "M", None), ("女职工(未婚)", "F", "未婚"), ("女职工(已婚)", "F", "已婚"))
+    ):
         cohort_id = house.ids.new()
         db.add(
             Cohort(
@@ -89,7 +91,9 @@ class Enrolled:
         self.fault()
         for each in drafts:
             if each.person_id is None:
-                people.register(db, NewPerson(name=each.name, id_kind=each.id_kind, id_no=each.id_no, sex=each.sex, birth_on=each.birth_on))
+                people.register(
+                    db, NewPerson(name=each.name, id_kind=each.id_kind, id_no=each.id_no, sex=each.sex, birth_on=each.birth_on)
+                )
         db.flush()
         self.chunks.append(list(drafts))
         return []
@@ -140,7 +144,11 @@ def persons(house: House) -> int:
 
 def chunks(house: House) -> list[Any]:
     with house.unit(None, write=False) as db:
-        return list(db.execute(select(RosterChunk.kind, RosterChunk.number, RosterChunk.done_at, RosterChunk.content).order_by(RosterChunk.number)))
+        return list(
+            db.execute(
+                select(RosterChunk.kind, RosterChunk.number, RosterChunk.done_at, RosterChunk.content).order_by(RosterChunk.number)
+            )
+        )
 
 
 ROWS = [HEADER, person(1), person(2), person(3), person(4, 身份证号="450110198502300019"), person(6, 婚姻="未婚")]
@@ -164,7 +172,9 @@ def test_what_the_file_says_of_people_is_stored_sealed(house: House, qin: Actor,
         assert all(word.encode() not in bytes(each.content) for word in (id_number(1), "韦小明", "13800130001"))
 
 
-def test_accepting_enrols_the_sound_rows_and_leaves_nothing_behind(house: House, qin: Actor, order: UUID, enrolled: Enrolled) -> None:
+def test_accepting_enrols_the_sound_rows_and_leaves_nothing_behind(
+    house: House, qin: Actor, order: UUID, enrolled: Enrolled
+) -> None:
     batch_id = checked(house, qin, order, ROWS)
     with pytest.raises(Refused, match="roster_bad_rows"):
         accept(house, qin, batch_id)
@@ -212,7 +222,9 @@ def known(house: House, actor: Actor, n: int, name: str = "") -> UUID:
         return people.register(db, NewPerson(name=name or person(n)[0], id_kind=IdKind.RESIDENT, id_no=number)).person_id
 
 
-def test_a_known_person_is_taken_and_another_name_is_a_conflict_to_decide(house: House, qin: Actor, order: UUID, enrolled: Enrolled) -> None:
+def test_a_known_person_is_taken_and_another_name_is_a_conflict_to_decide(
+    house: House, qin: Actor, order: UUID, enrolled: Enrolled
+) -> None:
     same, other, third = known(house, qin, 1), known(house, qin, 2, "黄某"), known(house, qin, 3, "覃某")
     batch_id = checked(house, qin, order, [HEADER, person(1), person(2), person(3), person(5)])
     summary = batch_of(house, qin, batch_id).summary
@@ -265,7 +277,9 @@ def test_a_conflict_that_came_after_the_check_stops_the_batch_and_it_goes_on_whe
 
 def many(count: int) -> list[list[Any]]:
     rows = [["姓名", "身份证号", "分组"]]
-    rows += [[f"韦{'甲乙丙丁戊己庚辛壬癸'[n % 10]}", id_number(1, date(1970, 1, 1) + timedelta(days=n)), "男职工"] for n in range(count)]
+    rows += [
+        [f"韦{'甲乙丙丁戊己庚辛壬癸'[n % 10]}", id_number(1, date(1970, 1, 1) + timedelta(days=n)), "男职工"] for n in range(count)
+    ]
     return rows
 
 
@@ -289,7 +303,9 @@ def test_an_acceptance_that_is_cut_off_goes_on_where_it_was(house: House, qin: A
     assert batch_of(house, qin, batch_id).state == RosterState.ACCEPTED
 
 
-def test_a_fault_stops_the_batch_with_a_word_and_keeps_what_is_done(house: House, qin: Actor, order: UUID, enrolled: Enrolled) -> None:
+def test_a_fault_stops_the_batch_with_a_word_and_keeps_what_is_done(
+    house: House, qin: Actor, order: UUID, enrolled: Enrolled
+) -> None:
     batch_id = checked(house, qin, order, many(600))
     accept(house, qin, batch_id)
 

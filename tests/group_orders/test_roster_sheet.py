@@ -44,7 +44,9 @@ def test_the_header_is_found_under_titles_and_on_another_sheet() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_a_csv_is_read_in_any_usual_encoding_and_with_any_delimiter(encoding: str, delimiter: str) -> None:
-    text = "\r\n".join(delimiter.join(f'"{cell}"' if "," in cell else cell for cell in row) for row in (HEADER, person(1, 部门="甲,乙")))
+    text = "\r\n".join(
+        delimiter.join(f'"{cell}"' if "," in cell else cell for cell in row) for row in (HEADER, person(1, 部门="甲,乙"))
+    )
     sheet = read(text.encode(encoding), "名单.csv")
     assert sheet.header[:3] == ["姓名", "身份证号", "性别"]
     assert sheet.rows[1][1] == id_number(1)
@@ -96,6 +98,7 @@ def test_a_cell_whose_place_cannot_be_seen_is_refused(tag: str) -> None:
 
 def hostile() -> Iterator[tuple[str, str, bytes]]:
     """`(reason, file name, content)` of files that nobody should send."""
+
     def bomb(parts: dict[str, bytes]) -> None:
         parts[SHEET] += bytes(100 * 1024 * 1024)
 
