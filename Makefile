@@ -9,7 +9,7 @@ QUICK ?=
 # Python keeps what it compiled: the tests start the program a hundred times.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test checks tests lint types bench prove-durability prove-rules prove-gate prove-payments prove-postgresql-backup rehearse lock clean
+.PHONY: help run test checks tests lint types bench prove-durability prove-rules prove-gate prove-payments prove-money prove-postgresql-backup rehearse lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -59,6 +59,9 @@ prove-gate: .venv/.test ## recall and false alarms of the contradiction gate on 
 
 prove-payments: .venv/.test ## simulated payments with lost, doubled, late and lying callbacks (QUICK=1 for a short run)
 	$(BIN)/python tools/prove_payments.py $(if $(QUICK),--quick)
+
+prove-money: .venv/.test ## the whole money room as a state machine against a plain model, on both databases (QUICK=1 for a short run)
+	$(BIN)/python tools/prove_money.py $(if $(QUICK),--quick)
 
 prove-postgresql-backup: .venv/.test ## run the PostgreSQL steps of docs/backup.md as they are written (needs pgbackrest)
 	@command -v pgbackrest >/dev/null || { echo "missing Debian package: pgbackrest" >&2; exit 1; }

@@ -39,6 +39,8 @@ class AccountKind(StrEnum):
     """What the organisation of a group order paid ahead."""
     UNMATCHED = "unmatched"
     """Money that came in by transfer and is not assigned to anybody yet."""
+    GATEWAY_HELD = "gateway_held"
+    """What a gateway took or keeps that is to go back through it; its owner is the gateway's order."""
     REDUCTION = "reduction"
     """What a contract takes off a settlement (满额减, 封顶), or adds to it (保底人数)."""
     CARD_DISCOUNT = "card_discount"
@@ -62,7 +64,8 @@ ACCOUNT_NAMES = {
     AccountKind.PERSON: "个人应收", AccountKind.ORGANIZATION: "单位应收", AccountKind.REVENUE: "体检收入", AccountKind.CASH: "现金",
     AccountKind.BANK_CARD: "银行卡", AccountKind.TRANSFER: "单位转账", AccountKind.WINDOW: "医院窗口", AccountKind.WECHAT: "微信支付",
     AccountKind.ALIPAY: "支付宝", AccountKind.UNIONPAY: "银联", AccountKind.INSURANCE: "医保", AccountKind.CARD: "体检卡",
-    AccountKind.PREPAYMENT: "单位预缴", AccountKind.UNMATCHED: "待认领转账", AccountKind.REDUCTION: "合同调整",
+    AccountKind.PREPAYMENT: "单位预缴", AccountKind.UNMATCHED: "待认领转账", AccountKind.GATEWAY_HELD: "扫码待退款",
+    AccountKind.REDUCTION: "合同调整",
     AccountKind.CARD_DISCOUNT: "售卡优惠", AccountKind.CARD_EXPIRED: "过期卡余额", AccountKind.CASH_DIFFERENCE: "现金长短款",
 }  # fmt: skip
 
@@ -125,6 +128,8 @@ class DiscountKind(StrEnum):
     BOOKING = "booking"
     """The booking coefficient (预约打折系数)."""
     MANUAL = "manual"
+    WAIVER = "waiver"
+    """Money given back for what was done already (已执行退费), which two people said: no least price keeps it up."""
 
 
 class Discount(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,11 +48,17 @@ REFUND_STATE_NAMES = {
     RefundState.FAILED: "退款失败",
 }  # fmt: skip
 
+REFUND_TONES = {
+    RefundState.REQUESTED: "blue", RefundState.UNKNOWN: "amber", RefundState.PROCESSING: "blue", RefundState.SUCCESS: "green",
+    RefundState.FAILED: "red",
+}  # fmt: skip
+
 REASONS = {
     "not_set_up": "尚未配置商户资料", "misset": "商户资料不完整或有误", "exposed": "密钥文件权限过宽,请执行 chmod 600",
     "not_connected": "本系统尚未接入该渠道", "unreachable": "网关连接不上", "no_answer": "没有收到网关答复", "busy": "网关繁忙",
     "not_authorised": "网关未认可本商户的签名或权限", "not_known": "网关没有这笔订单", "expired": "超过付款时限", "cancelled": "收费员取消",
-    "late": "取消后到账,自动退回", "disputed": "金额不符,人工退回", "amount": "网关金额与订单不符", "currency": "币种不是人民币",
+    "late": "取消后到账,自动退回", "not_due": "到账时应收已结清或已变化,自动退回",
+    "disputed": "金额不符,人工退回", "amount": "网关金额与订单不符", "currency": "币种不是人民币",
     "too_late": "付款码超过有效时间,未提交", "returned": "网关已全额退回", "not_ready": "对账单尚未生成", "refused": "网关拒绝",
     "unasked_refund": "网关通知了一笔本系统没有的退款",
     "NOT_ENOUGH": "商户账户余额不足", "NOAUTH": "商户没有该接口权限", "NO_AUTH": "商户没有该接口权限", "ABNORMAL": "退款异常,需在商户平台处理",
@@ -67,7 +73,7 @@ FACT_NAMES = {
     "pay": "确认到账", "pay_late": "取消后到账", "dispute": "金额不符", "cancel": "收费员取消", "expire": "超过付款时限",
     "close": "网关确认已关闭", "return_funds": "网关已全额退回", "payment_notice": "收到支付通知", "refund_notice": "收到退款通知",
     "process": "退款处理中", "succeed": "退款成功", "fail": "退款失败", "ask_again": "人工发起查询", "not_booked": "入账未完成",
-    "second_payment": "网关又报一笔到账",
+    "second_payment": "网关又报一笔到账", "turn_back": "未入账,自动退回",
 }  # fmt: skip
 
 
@@ -156,7 +162,10 @@ DIFFERENCE_NAMES = {"long": "网关多出(长款)", "short": "网关缺少(短�
 
 
 class GatewayPaid(msgspec.Struct, frozen=True):
-    """Money of an order came, once. `is_late`: it came after the order was cancelled or closed, and goes back by itself."""
+    """Money of an order came, once. Whoever it is for makes the receipt; what nobody books goes back by itself.
+
+    `is_late`: it came after the order was cancelled or closed, and nobody may book it. `cashier_id` waits for it at the desk.
+    """
 
     order_id: UUID
     order_no: str
@@ -167,6 +176,7 @@ class GatewayPaid(msgspec.Struct, frozen=True):
     trade_no: str
     at: datetime
     is_late: bool
+    cashier_id: UUID | None = None
 
 
 class GatewayRefunded(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from billing import gateway_held as held
 from billing import gateway_rules as rules
 from billing import gateway_service as service
 from billing.gateway_facts import (
@@ -70,11 +71,16 @@ def _needs_somebody(db: Session) -> ColumnElement[bool]:
     failed = GatewayRefundRow.state == RefundState.FAILED
     stuck = and_(GatewayRefundRow.state.in_((RefundState.REQUESTED, RefundState.UNKNOWN)), GatewayRefundRow.changed_at < before)
     not_returned = GatewayOrderRow.returned_fen < GatewayOrderRow.paid_fen
+    asked = select(func.coalesce(func.sum(GatewayRefundRow.amount_fen), 0)).where(
+        GatewayRefundRow.order_id == GatewayOrderRow.id, GatewayRefundRow.state.in_(rules.REFUND_OPEN)
+    )
+    is_stranded = held.of_order(GatewayOrderRow.id) > asked.scalar_subquery()
     return or_(
         GatewayOrderRow.is_unbooked,
         and_(GatewayOrderRow.state.in_((OrderState.UNKNOWN, OrderState.CLOSING)), GatewayOrderRow.changed_at < before),
         and_(GatewayOrderRow.state.in_((OrderState.DISPUTED, OrderState.LATE)), not_returned),
-        and_(not_returned, exists(refunds.where(or_(and_(failed, GatewayRefundRow.is_automatic), stuck)))),
+        and_(not_returned, exists(refunds.where(failed)), is_stranded),
+        and_(not_returned, exists(refunds.where(stuck))),
     )
 
 
@@ -106,13 +112,11 @@ def detail(db: Session, order_id: UUID) -> Detail:
     refunds = service.refunds_of(db, row.id)
     numbers = {refund.id: refund.refund_no for refund in refunds}
     facts = db.scalars(select(GatewayFact).where(GatewayFact.order_id == row.id).order_by(GatewayFact.id))
-    given = sum(refund.amount_fen for refund in refunds if refund.state != RefundState.FAILED)
     is_waiting = row.state in rules.OPEN or any(refund.state in rules.REFUND_OPEN for refund in refunds)
-    is_for_hand = row.state in (OrderState.DISPUTED, OrderState.LATE)
     return Detail(
         service.order_of(row), REASONS.get(row.why, row.why), row.is_unbooked, refunds,
         [HistoryLine(fact.at, _fact_text(fact, numbers), _by(fact.actor)) for fact in facts],
-        row.paid_fen - given if is_for_hand else 0, is_waiting,
+        max(service.to_return(db, row), 0), is_waiting,
     )  # fmt: skip
 
 

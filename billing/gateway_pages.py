@@ -18,8 +18,8 @@ from billing.gateway_facts import (
     ORDER_STATE_NAMES,
     REASONS,
     REFUND_STATE_NAMES,
+    REFUND_TONES,
     OrderState,
-    RefundState,
 )
 from billing.ports import PAYMENT_GATEWAYS
 from exam.kit import audit, web
@@ -32,10 +32,6 @@ FormData = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENC
 TONES = {
     OrderState.CREATED: "blue", OrderState.UNKNOWN: "amber", OrderState.ASKED: "blue", OrderState.CLOSING: "amber",
     OrderState.PAID: "green", OrderState.CLOSED: "grey", OrderState.DECLINED: "grey", OrderState.LATE: "red", OrderState.DISPUTED: "red",
-}  # fmt: skip
-REFUND_TONES = {
-    RefundState.REQUESTED: "blue", RefundState.UNKNOWN: "amber", RefundState.PROCESSING: "blue", RefundState.SUCCESS: "green",
-    RefundState.FAILED: "red",
 }  # fmt: skip
 WORDS: dict[str, Any] = {
     "states": ORDER_STATE_NAMES, "tones": TONES, "refund_states": REFUND_STATE_NAMES, "refund_tones": REFUND_TONES, "methods": METHOD_NAMES,

@@ -10,10 +10,11 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import UTC, datetime
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -37,6 +38,7 @@ from billing.ports import (
 from exam.kit import audit
 from exam.kit.errors import trace_of
 from exam.kit.house import House, system_actor
+from exam.kit.prepared import PreparedStatement
 
 log = logging.getLogger("billing.gateways")
 
@@ -121,22 +123,27 @@ def _attend(house: House, due: Due, silent: set[Method]) -> bool:
     return True
 
 
+_MOVE = PreparedStatement(
+    update(GatewayWatch)
+    .where(
+        GatewayWatch.id == bindparam("of_id"), GatewayWatch.asks == bindparam("asks_before"), GatewayWatch.due_at <= bindparam("due_before")
+    )
+    .values(asks=bindparam("asks_after"), due_at=bindparam("due_after"))
+)  # fmt: skip
+
+
 def _claim(house: House, due: Due) -> bool:
     """Of several workers one takes it. It comes again after the lease if that worker dies, else when the next question is due."""
     now = house.clock.now()
     with house.unit(None) as db:
-        changed = db.execute(
-            update(GatewayWatch)
-            .where(GatewayWatch.id == due.id, GatewayWatch.asks == due.asks, GatewayWatch.due_at <= now)
-            .values(asks=due.asks + 1, due_at=max(rules.next_question(now, due.asks), now + rules.LEASE))
-        )
-        return changed.rowcount == 1  # type: ignore[attr-defined, no-any-return]
+        lease = max(rules.next_question(now, due.asks), now + rules.LEASE)
+        return _MOVE.run(db, of_id=due.id, asks_before=due.asks, asks_after=due.asks + 1, due_before=now, due_after=lease) == 1
 
 
 def _again(db: Session, house: House, due: Due) -> None:
     """The conversation is over before its lease: the next one is when the customer's patience says."""
-    next_at = rules.next_question(house.clock.now(), due.asks)
-    db.execute(update(GatewayWatch).where(GatewayWatch.id == due.id, GatewayWatch.asks == due.asks + 1).values(due_at=next_at))
+    next_at, asks = rules.next_question(house.clock.now(), due.asks), due.asks + 1
+    _MOVE.run(db, of_id=due.id, asks_before=asks, asks_after=asks, due_before=datetime.max.replace(tzinfo=UTC), due_after=next_at)
 
 
 def _let_rest(house: House, due: Due) -> None:
@@ -153,10 +160,17 @@ def _keep_unbooked(house: House, due: Due) -> None:
 
 
 def _locked(db: Session, order_id: UUID) -> GatewayOrderRow | None:
-    row = db.scalar(select(GatewayOrderRow).where(GatewayOrderRow.id == order_id).with_for_update())
+    row = service.hold(db, GatewayOrderRow.id == order_id)
     if row is not None:
         db.info["actor"] = system_actor(row.site)
     return row
+
+
+_STANDING = PreparedStatement(
+    select(GatewayOrderRow.order_no, GatewayOrderRow.state, GatewayOrderRow.is_charge).where(
+        GatewayOrderRow.id == bindparam("of_order")
+    )
+)
 
 
 # --- orders ----------------------------------------------------------------------------------------------------------
@@ -164,10 +178,7 @@ def _locked(db: Session, order_id: UUID) -> GatewayOrderRow | None:
 
 def _attend_order(house: House, gateway: PaymentGateway, due: Due) -> None:
     with house.unit(None, write=False) as db:
-        found = db.execute(
-            select(GatewayOrderRow.order_no, GatewayOrderRow.state, GatewayOrderRow.is_charge).where(GatewayOrderRow.id == due.id)
-        )
-        row = found.one_or_none()
+        row = _STANDING.first(db, of_order=due.id)
     if row is None or row.state not in rules.OPEN:
         with house.unit(None) as db:
             db.execute(delete(GatewayWatch).where(GatewayWatch.id == due.id))
@@ -246,16 +257,18 @@ def _question(house: House, gateway: PaymentGateway, due: Due, order_no: str, is
         if must_close:
             with suppress(Declined):  # it is paid or closed already: the question tells which
                 gateway.close(house, order_no, was_charged=is_charge)
-            _settle(house, due, gateway.query(house, order_no))
-    finally:
+            _settle(house, due, gateway.query(house, order_no), is_over=True)
+    except BaseException:
         _let_rest(house, due)
+        raise
 
 
-def _settle(house: House, due: Due, trade: Trade) -> bool:
-    """Puts an answer down. True when the order is to be closed at the gateway."""
+def _settle(house: House, due: Due, trade: Trade, *, is_over: bool = False) -> bool:
+    """Puts an answer down. True when the order is to be closed at the gateway, which keeps its lease unless the conversation `is_over`."""
     with house.unit(system_actor(house.site)) as db:
         row = _locked(db, due.id)
         if row is None or row.state not in rules.OPEN:
+            _again(db, house, due)
             return False
         before = row.state
         service.apply_trade(db, row, trade)
@@ -264,6 +277,8 @@ def _settle(house: House, due: Due, trade: Trade) -> bool:
             service.move(db, row, "expire", "expired")
         if row.state != before:
             audit.note(db, "billing.gateway_settle", subject=f"order:{row.order_no}", result=row.state)
+        if is_over or row.state != OrderState.CLOSING:
+            _again(db, house, due)
         return row.state == OrderState.CLOSING
 
 

@@ -9,7 +9,7 @@ from datetime import date, datetime, time, timedelta
 import msgspec
 
 from billing.gateway_facts import ORDER_STATE_NAMES, REFUND_STATE_NAMES, OrderState, RefundState
-from billing.ports import CallbackRefused, Notice, StatementLine, Trade
+from billing.ports import CallbackRefused, Method, Notice, StatementLine, Trade
 from exam.kit.clock import CENTRE_ZONE, local
 from exam.kit.errors import Refused
 from exam.kit.states import StateTable
@@ -89,7 +89,7 @@ REFUND = StateTable(
     {str(state): name for state, name in REFUND_STATE_NAMES.items()},
 )
 
-NOTES = frozenset({"open", "no_answer", "payment_notice", "refund_notice", "ask_again", "not_booked", "second_payment"})
+NOTES = frozenset({"open", "no_answer", "payment_notice", "refund_notice", "ask_again", "not_booked", "second_payment", "turn_back"})
 """Facts that are kept and move nothing."""
 
 OPEN = (OrderState.CREATED, OrderState.UNKNOWN, OrderState.ASKED, OrderState.CLOSING)
@@ -179,6 +179,15 @@ def require_returnable(state: OrderState, paid_fen: int, given_fen: int, amount_
         raise Refused("billing.amount", "退款金额必须大于零", "请核对金额", "amount")
     if amount_fen > paid_fen - given_fen:
         raise Refused("billing.more_than_paid", "退款金额超过该笔订单可退的金额", "请核对已退金额后重试", "amount")
+
+
+def method_of_code(code: str) -> Method:
+    """Whose code a customer's telephone shows, by its first digits (WeChat 10 to 15, Alipay 25 to 30). Refuses any other."""
+    if len(code) == 18 and "10" <= code[:2] <= "15":
+        return Method.WECHAT
+    if "25" <= code[:2] <= "30":
+        return Method.ALIPAY
+    raise Refused("billing.auth_code", "付款码无效:不是微信或支付宝的付款码", "请顾客打开微信或支付宝的付款码后重新扫描", "auth_code")
 
 
 def clean_code(text: str) -> str:

@@ -1,7 +1,8 @@
 """Payments through a gateway: put one down, cancel it, give money back, and settle it by what the gateway said.
 
 Nothing here speaks to a gateway. What is to be asked is a row in the caller's transaction; `gateway_reconciler` does the asking after
-the commit. Money is told of once, in the transaction that makes the order paid (`GatewayPaid`).
+the commit. Money is told of once, in the transaction that makes the order paid (`GatewayPaid`): whoever it is for makes the receipt
+there, and what nobody books goes back by itself.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from billing import gateway_held as held
 from billing import gateway_rules as rules
 from billing.gateway_facts import (
     METHOD_NAMES,
@@ -29,6 +31,7 @@ from billing.gateway_facts import (
 )
 from billing.gateway_models import GatewayFact, GatewayNotice, GatewayOrderRow, GatewayRefundRow, GatewayWatch
 from billing.ports import PAYMENT_GATEWAYS, CallbackRefused, Method, Notice, RefundWord, Trade
+from billing.receipt_models import ReceiptPartRow
 from exam.kit import audit
 from exam.kit.clock import day_of
 from exam.kit.db import insert_rows
@@ -36,6 +39,7 @@ from exam.kit.errors import NotFound, Refused
 from exam.kit.events import announce
 from exam.kit.house import Actor, House, actor_of, house_of
 from exam.messages import notices
+from exam.visits.models import Visit
 
 ENDED = (OrderState.CLOSED, OrderState.DECLINED)
 
@@ -102,21 +106,32 @@ def cancel_order(db: Session, order_id: UUID) -> None:
 def request_refund(db: Session, order_id: UUID, amount_fen: int, reason: str) -> UUID:
     """Puts money down to go back to where it came from; `GatewayRefunded` tells later whether it did.
 
-    Refuses more than was paid less every refund that did not fail. The order's row is held, so two cashiers cannot give it back twice.
+    The caller has put it on the account of what is held for the order (`receipts.give_back` does). Refuses more than was paid less every
+    refund that did not fail. The order's row is held, so two cashiers cannot give it back twice.
     """
     row = get_row(db, order_id, lock=True)
     return _add_refund(db, row, amount_fen, reason, is_automatic=False)
 
 
 def return_rest(db: Session, order_id: UUID) -> UUID:
-    """Gives back what is left of money that nobody booked or nobody waited for. Refuses an order that was simply paid."""
+    """Gives back what is held of an order and not on its way: money that nobody wanted, or whose refund failed. Refuses where nothing is."""
     row = get_row(db, order_id, lock=True)
-    if row.state not in (OrderState.DISPUTED, OrderState.LATE):
+    rest_fen = to_return(db, row)
+    if rest_fen <= 0:
         raise Refused("billing.not_to_return", "该笔订单不在待退回之列", "已入账的款项请在收费页按项目退费")
-    given = select(func.coalesce(func.sum(GatewayRefundRow.amount_fen), 0)).where(
-        GatewayRefundRow.order_id == row.id, GatewayRefundRow.state != RefundState.FAILED
+    return _add_refund(db, row, rest_fen, REASONS.get(row.why, "") or REASONS.get(row.state, "退款失败后重新退回"), is_automatic=True)
+
+
+def to_return(db: Session, row: GatewayOrderRow) -> int:
+    """What is held of an order and not on its way back, in fen."""
+    if row.state not in rules.SETTLED:
+        return 0
+    open_fen = db.scalar(
+        select(func.coalesce(func.sum(GatewayRefundRow.amount_fen), 0)).where(
+            GatewayRefundRow.order_id == row.id, GatewayRefundRow.state.in_(rules.REFUND_OPEN)
+        )
     )
-    return _add_refund(db, row, row.paid_fen - int(db.scalar(given) or 0), REASONS[str(row.state)], is_automatic=True)
+    return held.held(db, row.id) - int(open_fen or 0)
 
 
 def ask_again(db: Session, order_id: UUID) -> None:
@@ -198,6 +213,7 @@ def _take_money(db: Session, row: GatewayOrderRow, trade: Trade) -> None:
     problem = rules.mismatch(trade, row.amount_fen)
     if problem:
         move(db, row, "dispute", problem, reference=row.trade_no)
+        held.keep(db, row.id, Method(row.method), row.paid_fen, row.site)
         _tell(db, f"一笔{METHOD_NAMES[Method(row.method)]}到账金额与订单不符,未入账,请核实后处理", f"/payments/orders/{row.id}")
         return
     action = rules.what_payment_means(OrderState(row.state), row.why)
@@ -206,20 +222,38 @@ def _take_money(db: Session, row: GatewayOrderRow, trade: Trade) -> None:
         book(db, row)
     except Refused as refused:
         raise NotBooked from refused
-    if row.state == OrderState.LATE:
-        _add_refund(db, row, row.paid_fen, REASONS["late"], is_automatic=True)
-        _tell(db, f"一笔{METHOD_NAMES[Method(row.method)]}在取消后到账,系统已自动发起退款", f"/payments/orders/{row.id}")
 
 
 def book(db: Session, row: GatewayOrderRow) -> None:
-    """The money itself: told once, in the transaction that makes the order paid. What a listener refuses takes all of it back."""
+    """The money itself: told once, in the transaction that makes the order paid. What a listener refuses takes all of it back.
+
+    Whoever the money is for makes its receipt. What nobody books, because it came too late or nothing is due any more, is kept on an
+    account of its own and goes back to the customer.
+    """
     announce(
         db,
         GatewayPaid(
             row.id, row.order_no, row.site, row.target, Method(row.method), row.paid_fen, row.trade_no,
-            row.paid_at or row.changed_at, row.state == OrderState.LATE,
+            row.paid_at or row.changed_at, row.state == OrderState.LATE, row.opened_by,
         ),
     )  # fmt: skip
+    if is_booked(db, row.id):
+        return
+    name = METHOD_NAMES[Method(row.method)]
+    held.keep(db, row.id, Method(row.method), row.paid_fen, row.site)
+    if row.state == OrderState.LATE:
+        _tell(db, f"一笔{name}在取消后到账,系统已自动发起退款", f"/payments/orders/{row.id}")
+    else:
+        row.why = "not_due"
+        add_fact(db, row.id, "turn_back")
+        _tell(db, f"一笔{name}到账时应收已变化,未入账,系统已自动发起退款", f"/payments/orders/{row.id}")
+    _add_refund(db, row, row.paid_fen, REASONS[row.why], is_automatic=True)
+
+
+def is_booked(db: Session, order_id: UUID) -> bool:
+    """Whether a receipt was made for the money of an order."""
+    wanted = select(ReceiptPartRow.id).where(ReceiptPartRow.gateway_order_id == order_id, ReceiptPartRow.part_of.is_(None))
+    return db.scalar(wanted) is not None
 
 
 def apply_refund(db: Session, row: GatewayOrderRow, refund: GatewayRefundRow, word: RefundWord) -> None:
@@ -230,6 +264,7 @@ def apply_refund(db: Session, row: GatewayOrderRow, refund: GatewayRefundRow, wo
         refund.why = "amount"
     elif word.state == "success" and rules.REFUND.may(refund.state, "succeed"):
         refund.settled_at, row.returned_fen = word.at or now, row.returned_fen + refund.amount_fen
+        held.let_go(db, row.id, refund.id, Method(row.method), refund.amount_fen, row.site)
         move_refund(db, row, refund, "succeed", "", word.reference)
     elif word.state == "failed" and rules.REFUND.may(refund.state, "fail"):
         move_refund(db, row, refund, "fail", rules.clean_code(word.code) or "refused", word.reference)
@@ -271,10 +306,7 @@ def receive_notice(house: House, notice: Notice) -> bool:
 def _order_of(db: Session, notice: Notice) -> GatewayOrderRow:
     if not rules.may_be_order_no(notice.order_no):
         raise UnheardOrder
-    wanted = select(GatewayOrderRow).where(
-        GatewayOrderRow.order_no == notice.order_no, GatewayOrderRow.method == notice.method.value
-    )
-    row = db.scalar(wanted.with_for_update())
+    row = hold(db, GatewayOrderRow.order_no == notice.order_no, GatewayOrderRow.method == notice.method.value)
     if row is None:
         raise UnheardOrder
     db.info["actor"] = gateway_actor(row.site, notice.method)
@@ -342,6 +374,26 @@ def _tell(db: Session, text: str, link: str) -> None:
 
 
 # --- rows and facts --------------------------------------------------------------------------------------------------
+
+
+def hold(db: Session, *where: ColumnElement[bool]) -> GatewayOrderRow | None:
+    """An order of whatever site, held, and before it the visit that it pays for: who takes or gives back money holds the visit first."""
+    target = db.scalar(select(GatewayOrderRow.target).where(*where))
+    if target is None:
+        return None
+    visit_id = visit_of(target)
+    if visit_id is not None:
+        db.execute(select(Visit.id).where(Visit.id == visit_id).with_for_update())
+    return db.scalar(select(GatewayOrderRow).where(*where).with_for_update())
+
+
+def visit_of(target: str) -> UUID | None:
+    """The visit that an order pays for; None when it pays for something else."""
+    kind, _, rest = target.partition(":")
+    try:
+        return UUID(rest) if kind == "visit" else None
+    except ValueError:
+        return None
 
 
 def get_row(db: Session, order_id: UUID, *, lock: bool = False) -> GatewayOrderRow:

@@ -16,9 +16,9 @@ from sqlalchemy import bindparam, case, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from billing.booking_days import open_day
 from billing.facts import GUARDED, Account, AccountKind, Move
 from billing.models import GuardedBalance, LedgerTransaction, LedgerTransfer
-from exam.kit.clock import day_of
 from exam.kit.db import insert_rows
 from exam.kit.errors import Refused
 from exam.kit.house import actor_of, house_of
@@ -47,17 +47,19 @@ def post_all(db: Session, postings: Sequence[Posting]) -> list[UUID]:
     """Writes any number of transactions in two statements, and one more for each guarded account that is moved."""
     house, actor = house_of(db), actor_of(db)
     now = house.clock.now()
+    made = house.ids.many(sum(1 + len(posting.moves) for posting in postings))
+    days = {key: open_day(db, *key) for key in {(posting.site, posting.drawer_id) for posting in postings}}
     transactions: list[dict[str, Any]] = []
     transfers: list[dict[str, Any]] = []
     for posting in postings:
-        transaction_id = house.ids.new()
+        transaction_id = next(made)
         transactions.append(
             {"id": transaction_id, "kind": posting.kind, "site": posting.site, "visit_id": posting.visit_id, "about": posting.about,
-             "drawer_id": posting.drawer_id, "reverses": posting.reverses, "at": now, "booked_on": day_of(now),
-             "actor_id": actor.staff_id}
+             "drawer_id": posting.drawer_id, "reverses": posting.reverses, "at": now,
+             "booked_on": days[posting.site, posting.drawer_id], "actor_id": actor.staff_id}
         )  # fmt: skip
         transfers += [
-            {"id": house.ids.new(), "transaction_id": transaction_id, "debit": move.debit.kind.value, "debit_of": move.debit.of,
+            {"id": next(made), "transaction_id": transaction_id, "debit": move.debit.kind.value, "debit_of": move.debit.of,
              "credit": move.credit.kind.value, "credit_of": move.credit.of, "amount_fen": move.amount_fen}
             for move in posting.moves
         ]  # fmt: skip
@@ -133,6 +135,12 @@ def guarded_balance(db: Session, account: Account) -> int:
     """What a card or a prepayment still holds, in fen."""
     found = db.scalar(select(GuardedBalance.balance_fen).where(GuardedBalance.kind == account.kind, GuardedBalance.of == account.of))
     return found or 0
+
+
+def guarded_balances(db: Session, kind: AccountKind, owners: Sequence[UUID]) -> dict[UUID, int]:
+    """What several cards or prepayments still hold, in fen; one statement. Those that never held anything are not in it."""
+    rows = db.execute(select(GuardedBalance.of, GuardedBalance.balance_fen).where(GuardedBalance.kind == kind, GuardedBalance.of.in_(owners)))
+    return {owner: int(fen) for owner, fen in rows}
 
 
 def balance_of(db: Session, account: Account) -> int:

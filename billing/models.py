@@ -8,7 +8,13 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from billing import gateway_models as gateway_models  # the migrations look for a room's tables here
+from billing import card_models as card_models  # the migrations look for a room's tables here
+from billing import day_close_models as day_close_models
+from billing import discount_models as discount_models
+from billing import gateway_models as gateway_models
+from billing import invoice_models as invoice_models
+from billing import receipt_models as receipt_models
+from billing import transfer_models as transfer_models
 from exam.kit.db import ADDED, Model
 
 
@@ -122,7 +128,7 @@ class DiscountRow(Model):
     approved_by: Mapped[UUID | None]
 
     __table_args__ = (
-        CheckConstraint("kind in ('booking', 'manual')", name="kind"),
+        CheckConstraint("kind in ('booking', 'manual', 'waiver')", name="kind"),
         CheckConstraint("undoes is not null or (factor is null) <> (total_fen is null)", name="one_measure"),
         CheckConstraint("total_fen >= 0", name="total"),
     )

@@ -158,3 +158,61 @@ class PaymentGateway(Protocol):
 
 
 PAYMENT_GATEWAYS: Port[Mapping[Method, PaymentGateway]] = Port("who takes money by a code; raises NotTaken, Declined or Unclear")
+
+
+# --- electronic invoices ---------------------------------------------------------------------------------------------
+
+
+class InvoiceItem(msgspec.Struct, frozen=True):
+    """One line of an invoice: what was paid for, and how much of it, in fen."""
+
+    name: str
+    amount_fen: int
+
+
+class InvoiceWanted(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice to ask for, frozen when it was put down. `request_no` is ours and is taken once, however often it comes.
+
+    A red one (红冲) names the code and number of the invoice that it takes back; its amounts are positive all the same.
+    """
+
+    request_no: str
+    is_red: bool
+    title: str
+    tax_no: str
+    amount_fen: int
+    items: tuple[InvoiceItem, ...]
+    original_code: str = ""
+    original_number: str = ""
+    reason: str = ""
+
+
+class InvoiceTold(msgspec.Struct, frozen=True, kw_only=True):
+    """What a platform says of a request. `none`: it knows no such request; `working`: it has it and is not done."""
+
+    state: Literal["none", "working", "issued", "failed"]
+    code: str = ""
+    number: str = ""
+    check_code: str = ""
+    url: str = ""
+    amount_fen: int = 0
+    reason: str = ""
+
+
+class InvoiceIssuer(Protocol):
+    """A platform of electronic invoices (财政电子票据, 数电票). Every call may raise NotTaken, Declined or Unclear; none in a transaction."""
+
+    def problem(self, house: Any) -> str:
+        """Why it cannot be used at all (a key of `invoice_facts.REASONS`); empty when it is set up."""
+        ...
+
+    def issue(self, house: Any, wanted: InvoiceWanted) -> InvoiceTold:
+        """Asks for an invoice. The same `request_no` again is the same invoice."""
+        ...
+
+    def query(self, house: Any, request_no: str) -> InvoiceTold:
+        """What became of a request."""
+        ...
+
+
+INVOICE_ISSUERS: Port[Mapping[str, InvoiceIssuer]] = Port("who issues electronic invoices, by medium; raises NotTaken, Declined or Unclear")

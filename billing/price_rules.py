@@ -90,7 +90,7 @@ def _taken_over(lines: Sequence[PricedLine], prices: Prices, terms: Terms) -> Pr
 
 
 def _reduced(lines: Sequence[PricedLine], own: Prices, discounts: Sequence[Discount]) -> Prices:
-    """The person's own part after discounts, in the order: booking, single lines, the whole."""
+    """The person's own part after discounts, in the order: booking, single lines, the whole; what was waived comes last."""
     now = dict(own)
     for discount in discounts:
         if discount.kind is DiscountKind.BOOKING and discount.factor is not None:
@@ -101,6 +101,9 @@ def _reduced(lines: Sequence[PricedLine], own: Prices, discounts: Sequence[Disco
     for discount in discounts:
         if discount.kind is DiscountKind.MANUAL and discount.line_id is None:
             now = _lowered(lines, now, _whole(lines, now, discount))
+    for discount in discounts:
+        if discount.kind is DiscountKind.WAIVER and discount.line_id in now and discount.total_fen is not None:
+            now[discount.line_id] = min(now[discount.line_id], discount.total_fen)
     return now
 
 

@@ -19,8 +19,8 @@ def require_payment(amount_fen: int, due_fen: int, receipt_no: str) -> None:
         raise Refused("billing.too_much", "收款金额超过应收金额", "请核对应收金额后重新输入", "amount")
 
 
-def require_refund(amount_fen: int, balance: Balance, receipt_no: str, *, may_differ: bool) -> None:
-    """Refuses to record a refund of more than was paid and not given back yet, or with too long a receipt number.
+def require_refund(amount_fen: int, balance: Balance, kept_fen: int, receipt_no: str, *, may_differ: bool) -> None:
+    """Refuses to record a refund of more than was paid at the window and not given back yet (`kept_fen`), or with a bad number.
 
     The window may have paid out before the order changed again, so an amount other than what is owed (`-balance.due_fen`)
     is recorded too where somebody said so (`may_differ`).
@@ -34,6 +34,9 @@ def require_refund(amount_fen: int, balance: Balance, receipt_no: str, *, may_di
     if amount_fen > balance.paid_fen:
         text = f"退费金额超过已缴未退的 {yuan(balance.paid_fen)} 元"
         raise Refused("billing.more_than_paid", text, "请核对窗口实际退费金额", "amount")
+    if amount_fen > kept_fen:
+        text = f"退费金额超过窗口已收未退的 {yuan(kept_fen)} 元"
+        raise Refused("billing.not_at_window", text, "收费处收据所收的费用,请收费员在收费页办理退费", "amount")
     if amount_fen != -balance.due_fen and not may_differ:
         owed = yuan(max(-balance.due_fen, 0))
         raise Refused(

@@ -90,7 +90,7 @@ def undo_payment(db: Session, visit_id: UUID, payment_id: UUID, reason: str) -> 
         raise NotFound("没有找到可撤销的收款", "请刷新页面后重试")
     if visits.card(db, visit_id).checked_in_at is not None:
         raise Refused("billing.checked_in", "已报到,不能撤销收款", "请先取消报到,或办理退费")
-    rules.require_undoable(found.amount_fen, balance(db, visit_id).paid_fen)
+    rules.require_undoable(found.amount_fen, min(balance(db, visit_id).paid_fen, _kept_at_window(db, visit_id)))
     _add_at_window(db, WindowPayment, visit, house_of(db).ids.new(), found.amount_fen, found.receipt_no, payment_id, reason.strip())
     show_due(db, visit_id, visit.site)
     audit.note(db, "billing.undo_payment", subject=f"visit:{visit.visit_no}", reason=reason)
@@ -160,13 +160,20 @@ def refund_at_window(db: Session, visit_id: UUID, amount_fen: int, receipt_no: s
     What was given back beyond what is owed is due again.
     """
     visit = visits.get_row(db, visit_id, lock=True)
-    rules.require_refund(amount_fen, balance(db, visit_id), receipt_no, may_differ=may_differ)
+    rules.require_refund(amount_fen, balance(db, visit_id), _kept_at_window(db, visit_id), receipt_no, may_differ=may_differ)
     refund_id = house_of(db).ids.new()
     _add_at_window(db, WindowRefund, visit, refund_id, amount_fen, receipt_no.strip(), None, "")
     show_due(db, visit_id, visit.site)
     audit.note(db, "billing.refund_at_window", subject=f"visit:{visit.visit_no}")
     announce(db, RefundGiven(visit_id, visit.site, amount_fen))
     return refund_id
+
+
+def _kept_at_window(db: Session, visit_id: UUID) -> int:
+    """What the window took for a visit less what it gave back by its own records; receipts' money is not its to give."""
+    rows = _at_window(db, visit_id)
+    taken = sum(each["amount_fen"] for each in _moves(rows, WindowPayment.__tablename__) if not each["is_undone"])
+    return int(taken - sum(each["amount_fen"] for each in _moves(rows, WindowRefund.__tablename__) if not each["is_undone"]))
 
 
 def undo_refund(db: Session, visit_id: UUID, refund_id: UUID, reason: str) -> None:

@@ -19,19 +19,24 @@ def _arguments(parser: ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the whole rule book to a file")
     export.add_argument("file", type=Path)
+    export.add_argument(
+        "--shipped", action="store_true", help="the book that this version of the program ships, instead of your own"
+    )
     diff = actions.add_parser("diff", help="show what a file would change; nothing is stored")
     diff.add_argument("file", type=Path)
     take = actions.add_parser("import", help="propose what a file changes, for doctors to decide on")
     take.add_argument("file", type=Path)
     take.add_argument("--reason", required=True, help="why, as the approvers will read it")
-    take.add_argument("--from", dest="valid_from", default="", metavar="DAY", help="first day, such as 2026-12-01; today if not given")
+    take.add_argument(
+        "--from", dest="valid_from", default="", metavar="DAY", help="first day, such as 2026-12-01; today if not given"
+    )
     take.add_argument("--only", nargs="+", default=[], metavar="CODE", help="only these entries")
     take.add_argument("--ended", action="store_true", help="also propose to end what the file no longer has")
 
 
 def _run(settings: Any, arguments: Namespace) -> int:
     if arguments.action == "export":
-        return _export(settings, arguments.file)
+        return _export(settings, arguments.file, is_shipped=arguments.shipped)
     found = exchange.read(_content(arguments.file))
     if found.problems:
         for problem in found.problems:
@@ -49,17 +54,19 @@ def _run(settings: Any, arguments: Namespace) -> int:
         ]  # fmt: skip
         unknown = only - {each.code for each in differing}
         if unknown:
-            raise Refused("knowledge.not_in_file", f"没有差别的编号:{'、'.join(sorted(unknown))}", "请用 exam knowledge diff 查看差别")
+            raise Refused(
+                "knowledge.not_in_file", f"没有差别的编号:{'、'.join(sorted(unknown))}", "请用 exam knowledge diff 查看差别"
+            )
         day = _day(arguments.valid_from, day_of(house.clock.now()))
         _show(chosen)
         print(f"已提交 {len(exchange.accept(db, chosen, valid_from=day, reason=arguments.reason))} 条,等待医师审批")
     return 0
 
 
-def _export(settings: Any, path: Path) -> int:
+def _export(settings: Any, path: Path, *, is_shipped: bool) -> int:
     house = open_house(settings)
     with house.unit(system_actor(house.site), write=False) as db:
-        content = exchange.export(db)
+        content = exchange.export_shipped(db) if is_shipped else exchange.export(db)
     try:
         path.write_bytes(content)
     except OSError as error:

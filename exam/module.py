@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from exam import commands, knowledge_commands
+from exam import catalog_commands, commands, knowledge_commands
 from exam.calendar import pages as calendar_pages
 from exam.calendar import service as calendar
 from exam.catalog import api as catalog_api
@@ -112,7 +112,7 @@ module = Module(
         MenuEntry("授权", "/staff/rights", "staff.rights", "shield-check", 91),
         MenuEntry("审计", "/audit", "audit.read", "eye", 92),
     ),
-    commands=(*commands.COMMANDS, *knowledge_commands.COMMANDS),
+    commands=(*commands.COMMANDS, *catalog_commands.COMMANDS, *knowledge_commands.COMMANDS),
     invariants=(
         Invariant("A2 audit chains are unbroken", audit.breaches),
         Invariant("A5 rows are what the audit recorded", audit.row_breaches),

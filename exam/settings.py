@@ -39,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sms_url: str = ""
     sms_key: str = ""
     payments: str = ""
+    invoices: str = ""
     demo: bool = False
     demo_password: str = ""
     trusted_proxy: str = ""
@@ -85,6 +86,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         sms_url=text("SMS_URL"),
         sms_key=text("SMS_KEY"),
         payments=text("PAYMENTS"),
+        invoices=text("INVOICES"),
         demo=text("DEMO") == "1",
         demo_password=text("DEMO_PASSWORD"),
         trusted_proxy=text("TRUSTED_PROXY"),

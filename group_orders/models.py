@@ -9,6 +9,9 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstrain
 from sqlalchemy.orm import Mapped, mapped_column
 
 from exam.kit.db import Model
+from group_orders import roster_models as roster_models  # its tables are the room's as well
+from group_orders import settlement_models as settlement_models
+from group_orders import task_models as task_models
 
 
 class OrganizationProfile(Model):

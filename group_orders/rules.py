@@ -121,7 +121,12 @@ def _offer_problems(offer: Offer, catalogue: Catalogue) -> Iterable[tuple[str, s
             yield "groups", f"组合项目“{code}”不存在或已停用,请删除"
     if not offer.package and not codes and offer.mode is not OfferMode.AMOUNT:
         yield "package", "没有选择套餐或项目,请至少选择一项"
+    package = catalogue.packages.get(offer.package)
+    fixed = {*(package.groups if package else ()), *offer.groups}
     for choice in offer.choices:
+        twice = next((code for code in choice.groups if code in fixed and code in catalogue.groups), None)
+        if twice is not None:
+            yield "choices", f"“{choice.label}”中的“{catalogue.groups[twice].name}”已在套餐或另加项目中,请从可选项目中删除"
         if not 0 < choice.choose <= len(choice.groups):
             yield "choices", f"“{choice.label}”可选 {len(choice.groups)} 项,不能要求选 {choice.choose} 项"
     single = (("group_factors", factor) for factor in offer.group_factors.values())
@@ -181,3 +186,33 @@ def terms_of(offer: Offer, order_id: UUID, covered: Iterable[str]) -> Terms:
         package_fen=offer.package_fen, limit_fen=offer.limit_fen, extras_payer=offer.extras_payer, extras_factor=offer.extras_factor,
         pays_all=offer.mode is OfferMode.AMOUNT,
     )  # fmt: skip
+
+
+TASK = StateTable(
+    "group_task",
+    {
+        ("running", "finish"): "done",
+        ("running", "stop"): "stopped",
+        ("stopped", "resume"): "running",
+        ("running", "cancel"): "cancelled",
+        ("stopped", "cancel"): "cancelled",
+    },
+    {"running": "进行中", "done": "已完成", "stopped": "已中断", "cancelled": "已停止"},
+)
+"""Work on many members at once: booking, reminding, printing. Members that were dealt with stay so."""
+
+_CREDIT_CHARACTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+_CREDIT_LENGTH = 18
+
+
+def read_credit_code(text: str) -> str:
+    """A unified social credit code (统一社会信用代码, GB 32100), checked; empty stays empty. No I, O, S, V, Z; weights 3^i mod 31."""
+    code = text.strip().upper().replace(" ", "")
+    if not code:
+        return ""
+    if len(code) != _CREDIT_LENGTH or any(character not in _CREDIT_CHARACTERS for character in code):
+        raise BadInput([("credit_code", "统一社会信用代码应为 18 位数字或大写字母(不含 I、O、S、V、Z),请核对营业执照")])
+    total = sum(_CREDIT_CHARACTERS.index(character) * pow(3, place, 31) for place, character in enumerate(code[:-1]))
+    if _CREDIT_CHARACTERS[-total % 31] != code[-1]:
+        raise BadInput([("credit_code", "统一社会信用代码校验位不符,请逐位核对营业执照")])
+    return code

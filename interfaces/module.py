@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from billing.ports import PAYMENT_GATEWAYS
+from billing.ports import INVOICE_ISSUERS, PAYMENT_GATEWAYS
 from exam.kit.module import Module
 from exam.messages.ports import MESSAGE_SENDER
 from exam.visits.facts import MilestoneReached
 from interfaces import occasions, payment_callbacks, receipts
+from interfaces.e_invoices import ISSUERS
 from interfaces.payment_gateways import GATEWAYS
 from interfaces.sms_gateway import GATEWAY
 from registration.facts import VisitMoved
@@ -23,5 +24,5 @@ module = Module(
         (ReportIssued, occasions.on_report_issued),
         (ReportRecalled, occasions.on_report_recalled),
     ),
-    provides=((MESSAGE_SENDER, GATEWAY), (PAYMENT_GATEWAYS, GATEWAYS)),
+    provides=((MESSAGE_SENDER, GATEWAY), (PAYMENT_GATEWAYS, GATEWAYS), (INVOICE_ISSUERS, ISSUERS)),
 )

@@ -252,7 +252,7 @@ def _checked(call: Any) -> dict[str, Any]:
 def _trade(content: dict[str, Any], told: WechatPaper, order_no: str) -> Trade:
     """What is said of an order; anything that is not about our order is no answer."""
     amount, state = content.get("amount"), _STATES.get(str(content.get("trade_state")))
-    is_ours = content.get("out_trade_no") == order_no and content.get("mchid") == told.mchid and content.get("appid") == told.appid
+    is_ours = content.get("out_trade_no") == order_no and is_merchant(content, told) and is_application(content, told)
     if state is None or not is_ours:
         raise Unclear("no_answer")
     total, currency = (amount.get("total"), amount.get("currency", "CNY")) if isinstance(amount, dict) else (0, "CNY")
@@ -277,12 +277,22 @@ def _refund(content: dict[str, Any], order_no: str, refund_no: str) -> RefundWor
     )  # fmt: skip
 
 
+def is_merchant(content: dict[str, Any], told: WechatPaper) -> bool:
+    """Whether what was told is of our account."""
+    return content.get("mchid") == told.mchid
+
+
+def is_application(content: dict[str, Any], told: WechatPaper) -> bool:
+    """Whether what was told is of our application."""
+    return content.get("appid") == told.appid
+
+
 def _notice(content: dict[str, Any], told: WechatPaper) -> Notice | None:
     resource, event_id, kind = content.get("resource"), content.get("id"), str(content.get("event_type"))
     if not isinstance(resource, dict) or not isinstance(event_id, str) or not 0 < len(event_id) <= 64:
         raise CallbackRefused("unreadable")
     order_no = resource.get("out_trade_no")
-    if resource.get("mchid") != told.mchid:
+    if not is_merchant(resource, told):
         raise CallbackRefused("merchant")
     if not isinstance(order_no, str) or not 0 < len(order_no) <= 64:
         raise CallbackRefused("order")
@@ -291,7 +301,7 @@ def _notice(content: dict[str, Any], told: WechatPaper) -> Notice | None:
             refund_no = str(resource.get("out_refund_no"))[:64]
             return Notice(Method.WECHAT, event_id, order_no, None, refund_no, _refund(resource, order_no, refund_no))
         if kind.startswith("TRANSACTION."):
-            if resource.get("appid") != told.appid:
+            if not is_application(resource, told):
                 raise CallbackRefused("application")
             return Notice(Method.WECHAT, event_id, order_no, _trade(resource, told, order_no))
     except Unclear:

@@ -19,6 +19,7 @@ from exam.people.facts import SEX_NAMES
 from exam.visits import orders, tubes
 from exam.visits import service as visits
 from exam.visits.facts import AWAY, LineState, OrderLine, TubeCard, VisitCard, VisitState
+from exam.visits.models import Visit
 from registration import rules, slips
 from registration.facts import Printable, SlipKind, SlipsPrinted
 from registration.models import SlipPrint
@@ -96,22 +97,42 @@ def record(db: Session, visit_id: UUID, wanted: Sequence[tuple[str, str]]) -> tu
     unknown = [each for each in chosen if each not in known]
     if unknown:
         raise Refused("registration.unknown_slip", "所选单据不存在或已不需要打印", "请刷新页面后重新选择", "slips")
+    _log(db, visit, chosen)
+    return tuple(
+        Printable(each.kind, each.subject, each.title, each.detail, each.copies + 1) for each in (known[key] for key in chosen)
+    )
+
+
+def _log(db: Session, visit: Visit, chosen: Sequence[tuple[str, str]]) -> None:
     house, actor = house_of(db), actor_of(db)
     now = house.clock.now()
     insert_rows(
         db,
         SlipPrint,
-        [{"id": house.ids.new(), "visit_id": visit_id, "kind": kind, "subject": subject, "copies": 1, "at": now,
+        [{"id": house.ids.new(), "visit_id": visit.id, "kind": kind, "subject": subject, "copies": 1, "at": now,
           "actor_id": actor.staff_id} for kind, subject in chosen],
     )  # fmt: skip
     barcodes = {subject for kind, subject in chosen if kind == SlipKind.LABEL}
     if barcodes:
-        tubes.mark_printed(db, visit_id, [tube.id for tube in tubes.of_visit(db, visit_id) if tube.barcode in barcodes])
+        tubes.mark_printed(db, visit.id, [tube.id for tube in tubes.of_visit(db, visit.id) if tube.barcode in barcodes])
     audit.note(db, "registration.print", subject=f"visit:{visit.visit_no}", reason=" ".join(f"{k}:{s}" for k, s in chosen)[:500])
-    announce(db, SlipsPrinted(visit_id, visit.site, tuple(f"{kind}:{subject}" for kind, subject in chosen)))
-    return tuple(
-        Printable(each.kind, each.subject, each.title, each.detail, each.copies + 1) for each in (known[key] for key in chosen)
-    )
+    announce(db, SlipsPrinted(visit.id, visit.site, tuple(f"{kind}:{subject}" for kind, subject in chosen)))
+
+
+def record_ahead(db: Session, visit_id: UUID, kind: SlipKind) -> None:
+    """Logs the print of a booked visit's guide sheet or labels before its person has come: a company's papers are laid out in order
+    the day before. Its tubes get their numbers now; none is drawn before the check-in, which still asks for payment and consent.
+    """
+    visit = visits.get_row(db, visit_id, lock=True)
+    if visits.state_of(db, visit_id) not in rules.PRINTED_AHEAD:
+        raise Refused("registration.not_printable", "未预约、已交单或已取消,不打印", "请先预约体检日期")
+    chosen: list[tuple[str, str]] = [(kind.value, "")]
+    if kind is SlipKind.LABEL:
+        planned, unneeded = tubes.plan(db, visit_id), tubes.idle(db, visit_id)
+        chosen = [(kind.value, tube.barcode) for tube in planned if tube.id not in unneeded]
+        if not chosen:
+            raise Refused("registration.no_tubes", "没有需要采集的项目", "无需打印标签")
+    _log(db, visit, chosen)
 
 
 # --- the slips themselves ----------------------------------------------------------------------------------------------
@@ -119,6 +140,11 @@ def record(db: Session, visit_id: UUID, wanted: Sequence[tuple[str, str]]) -> tu
 
 def guide_sheet(db: Session, visit_id: UUID) -> bytes:
     """The guide sheet as PDF: the departments in walking order, without what was refused or taken off."""
+    return slips.guide_sheet_pdf(guide_sheet_of(db, visit_id))
+
+
+def guide_sheet_of(db: Session, visit_id: UUID) -> slips.GuideSheet:
+    """What stands on a visit's guide sheet."""
     house = house_of(db)
     card = visits.card(db, visit_id)
     catalogue = visits.catalogue_of(db, card)
@@ -141,13 +167,12 @@ def guide_sheet(db: Session, visit_id: UUID) -> bytes:
                 needs_fasting=rules.needs_fasting(advice), needs_full_bladder=rules.needs_full_bladder(advice),
             )
         )  # fmt: skip
-    sheet = slips.GuideSheet(
+    return slips.GuideSheet(
         visit_no=card.visit_no, name=card.person_name, sex=SEX_NAMES[card.sex], age_text=f"{card.age} 岁",
         masked_id_number=person.id_masked, package=card.package_name, exam_on=card.exam_on, organization=card.organization,
         stops=tuple(stops), printed_at=house.clock.now(), centre_name=getattr(house.settings, "centre_name", ""), hints=HINTS,
         phone="", copy_no=max(copies_of(db, visit_id).get((SlipKind.GUIDE_SHEET, ""), 1), 1),
     )  # fmt: skip
-    return slips.guide_sheet_pdf(sheet)
 
 
 def _paper_names(names: Sequence[tuple[str, bool]]) -> tuple[str, ...]:
@@ -166,27 +191,31 @@ def _advice(catalogue: Catalogue, lines: Sequence[OrderLine], sex: str) -> list[
 
 def labels(db: Session, visit_id: UUID, barcodes: Sequence[str]) -> bytes:
     """The labels of these tubes as PDF, one label a page; all that are needed when none is named."""
+    chosen = labels_of(db, visit_id, barcodes)
+    if not chosen:
+        raise Refused("registration.no_tubes", "没有可打印的试管标签", "请先报到,或核对采集项目", "slips")
+    return slips.tube_labels_pdf(chosen)
+
+
+def labels_of(db: Session, visit_id: UUID, barcodes: Sequence[str] = ()) -> list[slips.TubeLabel]:
+    """What stands on the labels of these tubes; of all that are needed when none is named."""
     card = visits.card(db, visit_id)
     idle = tubes.idle(db, visit_id)
     chosen = [tube for tube in tubes.of_visit(db, visit_id) if (tube.barcode in barcodes if barcodes else tube.id not in idle)]
-    if not chosen:
-        raise Refused("registration.no_tubes", "没有可打印的试管标签", "请先报到,或核对采集项目", "slips")
     now = house_of(db).clock.now()
     copies = copies_of(db, visit_id)
     ordered = orders.lines(db, visit_id)
     ids = rules.private_line_ids(visits.catalogue_of(db, card), ordered)
     private = {line.name for line in ordered if line.id in ids}
-    return slips.tube_labels_pdf(
-        [
-            slips.TubeLabel(
-                barcode=tube.barcode, name=card.person_name, sex=SEX_NAMES[card.sex], age_text=f"{card.age}岁",
-                tube_name=tube.name, visit_no=card.visit_no, printed_at=now,
-                colour=tube.colour, group_names=_paper_names([(name, name in private) for name in tube.groups]),
-                copy_no=max(copies.get((SlipKind.LABEL, tube.barcode), 1), 1),
-            )
-            for tube in chosen
-        ]
-    )  # fmt: skip
+    return [
+        slips.TubeLabel(
+            barcode=tube.barcode, name=card.person_name, sex=SEX_NAMES[card.sex], age_text=f"{card.age}岁",
+            tube_name=tube.name, visit_no=card.visit_no, printed_at=now,
+            colour=tube.colour, group_names=_paper_names([(name, name in private) for name in tube.groups]),
+            copy_no=max(copies.get((SlipKind.LABEL, tube.barcode), 1), 1),
+        )
+        for tube in chosen
+    ]  # fmt: skip
 
 
 def request_forms(db: Session, visit_id: UUID, departments: Sequence[str]) -> bytes:

@@ -34,6 +34,9 @@ ORDER_OPEN = frozenset(
 )  # fmt: skip
 """States in which lines may still be added, refused or taken off (T6-T9)."""
 
+PRINTED_AHEAD = frozenset({VisitState.BOOKED, VisitState.REGISTERED, VisitState.CHECKED_IN, VisitState.IN_EXAM})
+"""States of a visit for which a company's guide sheets and labels may be printed."""
+
 CONSENTING_AGE = 14
 """Younger than this, the guardian consents, in years; source: PIPL art. 31."""
 MOST_CONSENT_LETTERS = 4000

@@ -101,8 +101,32 @@ def guide_sheet_pdf(sheet: GuideSheet, faces: Fonts | None = None) -> bytes:
 
     Only the last page keeps room for the signatures at its foot, and never stands without a stop.
     """
+    return guide_sheets_pdf([sheet], f"导检单 {sheet.name} {sheet.visit_no}", faces)
+
+
+def guide_sheets_pdf(sheets: Sequence[GuideSheet], title: str, faces: Fonts | None = None) -> bytes:
+    """Guide sheets one after another in one file, each with page numbers of its own."""
     faces = faces or fonts()
-    paper = Paper(faces, A4, sheet.printed_at, title=f"导检单 {sheet.name} {sheet.visit_no}", subject=sheet.centre_name)
+    paper = Paper(faces, A4, sheets[0].printed_at, title=title, subject=sheets[0].centre_name)
+    owners: list[tuple[GuideSheet, int, int]] = []
+    for sheet in sheets:
+        before = paper.page_count
+        _guide_sheet(paper, sheet)
+        count = paper.page_count - before
+        owners += [(sheet, number, count) for number in range(1, count + 1)]
+
+    def stamp(number: int, _: int) -> None:
+        sheet, own_number, count = owners[number - 1]
+        left, right = 14 * MM, paper.width - 14 * MM
+        reprint = f"    第 {sheet.copy_no} 次打印" if sheet.copy_no > 1 else ""
+        paper.text(left, paper.height - 8 * MM, f"打印时间 {_minute(sheet.printed_at)}{reprint}", 7.5, GREY)
+        paper.text(right, paper.height - 8 * MM, f"第 {own_number} / {count} 页", 7.5, GREY, align="right")
+
+    return paper.finish(stamp)
+
+
+def _guide_sheet(paper: Paper, sheet: GuideSheet) -> None:
+    faces = paper.fonts
     left, right = 14 * MM, paper.width - 14 * MM
     columns = _GuideColumns(left, right)
     bottom, full = paper.height - 40 * MM, paper.height - 13 * MM
@@ -118,13 +142,6 @@ def guide_sheet_pdf(sheet: GuideSheet, faces: Fonts | None = None) -> bytes:
             y = _guide_page(paper, sheet, columns)
         y = row.draw(paper, number, columns, y)
     _guide_foot(paper, sheet, left, right)
-
-    def stamp(number: int, count: int) -> None:
-        reprint = f"    第 {sheet.copy_no} 次打印" if sheet.copy_no > 1 else ""
-        paper.text(left, paper.height - 8 * MM, f"打印时间 {_minute(sheet.printed_at)}{reprint}", 7.5, GREY)
-        paper.text(right, paper.height - 8 * MM, f"第 {number} / {count} 页", 7.5, GREY, align="right")
-
-    return paper.finish(stamp)
 
 
 class _GuideColumns:

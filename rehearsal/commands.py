@@ -33,6 +33,7 @@ from exam.staff.models import Staff
 from exam.visits.models import Visit
 from rehearsal.cast import ORGANIZATIONS, Invented, invent
 from rehearsal.day import Centre, Stage
+from rehearsal.demo_company import add_company
 from rehearsal.desk import Stopwatch
 from rehearsal.earlier import DAYS_BACK, ClockBehind, as_of, serving
 from rehearsal.people import demonstrated
@@ -147,6 +148,8 @@ def demo(settings: Settings, arguments: Namespace) -> int:
             print(f"  {step}: {errors[0]}", file=sys.stderr)
         if watch.error_count:
             return 1
+    print("生成一个单位的团检批次…", flush=True)
+    add_company(house, today)
     house.engine.dispose()
     print(f"就绪,用时 {time.monotonic() - began:.1f} 秒", flush=True)
     return 0

@@ -217,6 +217,9 @@ def _others(body: Body, found: Found) -> None:
     z, years, luck = body.z, body.years, body.luck
     crp = 0.75 * exp(0.82 * z["crp"] + 0.05 * (body.bmi - 24) + (2.2 if body.has_infection else 0))
     found["HSCRP"] = min(crp, 90.0)
+    # In no package: usual values are enough, and dice of their own would change everybody else's.
+    found.update(AMY=max(24, 76 + 12 * z["chloride"]), CHE=max(3200, 8300 + 900 * z["ldh"]))
+    found.update(BPH_A=7.40 + 0.012 * z["chloride"], BPH_V=7.36 + 0.012 * z["chloride"])
     found["ESR"] = min(70, (5.5 if body.is_male else 9) * exp(0.40 * z["esr"] + 0.012 * (years - 45) + (0.5 if body.has_infection else 0)))
     found["HCY"] = (12.6 if body.is_male else 9.9) * exp(0.25 * z["hcy"] + 0.004 * (years - 45) + min(0.5, 0.2 * body.kidney_loss))
     found.update(LDH=178 + 24 * z["ldh"], CK=min(2500, (108 if body.is_male else 78) * exp(0.36 * z["ck"])), CKMB=max(2.0, 12.5 + 3.6 * z["ckmb"]))

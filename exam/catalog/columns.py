@@ -100,7 +100,8 @@ COLUMNS: Mapping[str, tuple[Column, ...]] = {
         *_AGE_COLUMNS, Column("includes", "包含组合", "codes", hint="选了本组合就不再另做的组合", options={"kind": "group"}),
         Column("privacy", "隐私项目", "yes_no"),
         Column("barred_categories", "禁用类别", "words", hint="这些体检不得包含本组合", options=rules.CATEGORY_NAMES),
-        Column("discountable", "可打折", "yes_no"), Column("service_only", "仅服务", "yes_no"),
+        Column("discountable", "可打折", "yes_no"), Column("min_price_fen", "最低价(元)", "yuan", hint="打折后不低于此价;空为不限"),
+        Column("service_only", "仅服务", "yes_no"),
         Column("advice", "注意事项", "long_text"), _ORDER_COLUMN, _SOURCE_COLUMN,
     ),
     "package": (

@@ -25,7 +25,7 @@ _SECTIONS: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("来源与说明", "", "loinc source note"),
     ),
     "group": (
-        ("基本信息", "", "code name department price_fen discountable service_only order"),
+        ("基本信息", "", "code name department price_fen discountable min_price_fen service_only order"),
         ("包含的项目", "", "items includes"),
         ("标本", "需要采样的组合填写", "tube lab_section time_point sample_site send_out"),
         ("适用范围", "", "sex age_from age_to privacy barred_categories"),

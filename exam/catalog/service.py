@@ -93,7 +93,9 @@ def _days_of_change(db: Session, at_revision: int) -> tuple[date, ...]:
     """The days from which some version of a revision holds."""
     kept: dict[int, tuple[date, ...]] = house_of(db).cache.setdefault("catalogue_days", {})
     if at_revision not in kept:
-        kept[at_revision] = tuple(db.scalars(select(CatalogEntry.valid_from).where(CatalogEntry.revision <= at_revision).distinct()))
+        kept[at_revision] = tuple(
+            db.scalars(select(CatalogEntry.valid_from).where(CatalogEntry.revision <= at_revision).distinct())
+        )
     return kept[at_revision]
 
 
@@ -292,3 +294,43 @@ def load_starter(db: Session) -> bool:
     today = day_of(house_of(db).clock.now())
     change(db, entries, valid_from=date(today.year - 1, 1, 1), source="starter", reason="初始目录")
     return True
+
+
+def with_shipped(db: Session) -> tuple[Catalogue, tuple[str, ...]]:
+    """Today's catalogue with what the starter has beyond it, and the `kind:code` of what was added or widened.
+
+    Only a proposal, nothing is stored: what can be ordered, and at which price, is the hospital's own. Added is what the store has
+    never had, so nothing retired comes back; a group is left out while something it names is missing, and a group that is there
+    only gets the new items that the shipped one may leave empty. Packages stay as they are.
+    """
+    from exam.catalog import starter
+
+    now = catalogue(db, day_of(house_of(db).clock.now()))
+    shipped = starter.as_catalogue(starter.load(), now.revision, now.on)
+    used = {(kind, code) for kind, code in db.execute(select(CatalogEntry.kind, CatalogEntry.code).distinct())}
+    departments = now.departments | {code: each for code, each in shipped.departments.items() if ("department", code) not in used}
+    tubes = now.tubes | {code: each for code, each in shipped.tubes.items() if ("tube", code) not in used}
+    fresh = {code: each for code, each in shipped.items.items() if ("item", code) not in used and each.department in departments}
+    items = now.items | fresh
+    groups = dict(now.groups)
+    for code, group in shipped.groups.items():
+        present = now.groups.get(code)
+        if present is not None:
+            more = tuple(each for each in group.items if each in fresh and fresh[each].optional)
+            groups[code] = msgspec.structs.replace(present, items=(*present.items, *more)) if more else present
+        elif ("group", code) not in used and _is_whole(group, departments, tubes, items):
+            groups[code] = group
+    found = msgspec.structs.replace(
+        now, departments=_ordered(departments), items=_ordered(items), groups=_ordered(groups), tubes=tubes
+    )  # fmt: skip
+    before = _by_kind(now)
+    return found, tuple(
+        f"{kind}:{code}"
+        for kind, several in _by_kind(found).items()
+        for code, each in several.items()
+        if before[kind].get(code) != each
+    )
+
+
+def _is_whole(group: ItemGroup, departments: dict[str, Department], tubes: dict[str, Tube], items: dict[str, Item]) -> bool:
+    return group.department in departments and (group.tube is None or group.tube in tubes) and set(group.items) <= items.keys()

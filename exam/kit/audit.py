@@ -278,6 +278,17 @@ class Anchor:
             elif bytes(found).hex() != head:
                 yield f"audit writer {writer}: anchored row {seq} was recomputed"
 
+    def last(self) -> tuple[str, dict[str, list[Any]]]:
+        """The moment and the heads of the last line: each writer's sequence and head. Empty before there is a whole one."""
+        tail = b""
+        if self.path.exists():
+            with self.path.open("rb") as file:
+                tail = _last_line(file)
+        if not self._is_signed(tail):
+            return "", {}
+        told = msgspec.json.decode(tail.rpartition(b" ")[0])
+        return str(told["at"]), dict(told["heads"])
+
     def notes(self) -> Iterator[str]:
         """What is worth saying though nothing is wrong: a last line torn by a crash, which the next one replaces."""
         if self.path.exists():

@@ -18,7 +18,7 @@ from exam.kit.clock import day_of
 from exam.kit.errors import BadInput, Refused
 from exam.kit.house import house_of
 from exam.kit.json_body import chinese_problem
-from exam.knowledge import forms, proposals, service, soundness, words
+from exam.knowledge import forms, proposals, service, soundness, starter, words
 from exam.knowledge.book import KINDS, Entry
 
 FORMAT = "exam-knowledge"
@@ -81,8 +81,17 @@ class Read(msgspec.Struct, frozen=True):
 
 def export(db: Session) -> bytes:
     """The newest version of every entry as one JSON file: sorted by code, indented, with its format and version."""
+    return _written(db, [each.version.entry for each in _signed(proposals.newest(db))])
+
+
+def export_shipped(db: Session) -> bytes:
+    """The book that this version of the program ships, as such a file: compared and imported like any other, it shows what an
+    older store has not taken over of it."""
+    return _written(db, starter.load_rule_book().entries)
+
+
+def _written(db: Session, entries: Sequence[Entry]) -> bytes:
     today = day_of(house_of(db).clock.now())
-    entries = [each.version.entry for each in _signed(proposals.newest(db))]
     content: dict[str, Any] = {
         "format": FORMAT, "format_version": FORMAT_VERSION, "exported_on": today.isoformat(), "revision": service.revision(db),
     }  # fmt: skip
@@ -342,7 +351,5 @@ def accept(db: Session, chosen: Sequence[Difference], *, valid_from: date, reaso
         if each.act == "ended":
             found.append(proposals.propose_end(db, each.code, base_version=each.base_version, valid_from=valid_from, reason=reason))
         else:
-            found.append(
-                proposals.propose(db, each.entry, base_version=each.base_version, valid_from=valid_from, reason=reason)
-            )
+            found.append(proposals.propose(db, each.entry, base_version=each.base_version, valid_from=valid_from, reason=reason))
     return found

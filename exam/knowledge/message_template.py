@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-OccasionCode = Literal["booked", "report_ready", "abnormal", "critical", "follow_up", "recheck", "escalation"]
+OccasionCode = Literal["booked", "report_ready", "abnormal", "critical", "follow_up", "recheck", "escalation", "group_exam"]
 """Why somebody is written to; `exam.messages.facts.Occasion` has the same."""
 
 PLACEHOLDERS = {

@@ -73,7 +73,7 @@ _OWN_LABELS: Mapping[type, Mapping[str, str]] = {MessageTemplate: {"text": "文�
 
 OCCASION_WORDS = {
     "booked": "预约成功", "report_ready": "报告完成", "abnormal": "B类异常", "critical": "危急值/A类", "follow_up": "回访", "recheck": "复查提醒",
-    "escalation": "超时升级",
+    "escalation": "超时升级", "group_exam": "团检提醒",
 }  # fmt: skip
 CODED_WORDS = {"audience": {"person": "受检者", "doctor": "医师"}, "channel": {"sms": "短信", "in_app": "系统内"}, "occasion": OCCASION_WORDS}
 _PART_LABELS = {

@@ -19,6 +19,7 @@ class Occasion(StrEnum):
     FOLLOW_UP = "follow_up"
     RECHECK = "recheck"
     ESCALATION = "escalation"
+    GROUP_EXAM = "group_exam"
 
 
 OCCASION_NAMES = {
@@ -28,6 +29,7 @@ OCCASION_NAMES = {
     Occasion.CRITICAL: "危急值/A类",
     Occasion.FOLLOW_UP: "回访",
     Occasion.RECHECK: "复查提醒",
+    Occasion.GROUP_EXAM: "团检提醒",
     Occasion.ESCALATION: "超时升级",
 }
 

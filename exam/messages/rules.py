@@ -30,7 +30,7 @@ URGENT = frozenset({Occasion.CRITICAL, Occasion.ESCALATION})
 USEFUL = {
     Occasion.BOOKED: timedelta(days=3), Occasion.REPORT_READY: timedelta(days=7), Occasion.ABNORMAL: timedelta(days=7),
     Occasion.CRITICAL: timedelta(hours=24), Occasion.FOLLOW_UP: timedelta(days=3), Occasion.RECHECK: timedelta(days=7),
-    Occasion.ESCALATION: timedelta(hours=4),
+    Occasion.ESCALATION: timedelta(hours=4), Occasion.GROUP_EXAM: timedelta(days=3),
 }  # fmt: skip
 """How long a message that could not be sent is still worth sending: a booking's SMS must not come weeks later."""
 

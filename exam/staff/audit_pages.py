@@ -20,6 +20,15 @@ from exam.staff.pages import AnyRequest
 
 ROOM_ACTS = {
     "billing.pay_at_window": "登记收款", "billing.undo_payment": "撤销收款", "backup.restore": "恢复备份", "knowledge.publish": "发布判定规则",
+    "billing.record_transfer": "登记单位转账", "billing.void_transfer": "作废转账登记", "billing.send_transfer_back": "退回转账",
+    "billing.export_transfers": "导出单位转账", "group_orders.propose_settlement": "提交结算单",
+    "group_orders.return_settlement": "退回结算单", "group_orders.approve_settlement": "审核结算单",
+    "group_orders.void_settlement": "作废结算单", "group_orders.match_settlement": "转账认领到结算单",
+    "group_orders.unmatch_transfer": "撤销转账认领", "group_orders.take_prepayment": "收单位预缴",
+    "group_orders.match_prepayment": "转账认领为预缴", "group_orders.refund_prepayment": "退单位预缴",
+    "group_orders.carry_prepayment": "结转单位预缴", "group_orders.export_settlements": "导出结算记录",
+    "group_orders.export_unsettled": "导出已结未结", "group_orders.export_arrears": "导出欠款账龄",
+    "group_orders.settlement_statement": "下载结算单", "group_orders.own_parts": "下载个人自付明细",
     "people.add_organization": "新建单位", "registration.book": "预约", "registration.rebook": "改期", "registration.register": "登记",
     "registration.recognise": "识别证件", "registration.check_in": "报到", "registration.undo_check_in": "取消报到",
     "registration.cancel": "取消登记", "registration.print": "打印单据", "registration.read_slips": "查看单据",

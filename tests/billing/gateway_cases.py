@@ -14,10 +14,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import select
 
-from billing import gateway_reconciler, gateway_service
+from billing import gateway_reconciler, gateway_service, receipts
+from billing.facts import Account, AccountKind
 from billing.gateway_facts import GatewayOrder, GatewayPaid, GatewayRefunded
 from billing.gateway_models import GatewayFact, GatewayOrderRow, GatewayRefundRow, GatewayWatch
 from billing.ports import PAYMENT_GATEWAYS, Method, NotTaken, RefundWord, Trade
+from billing.receipt_facts import Part, Return, Target
 from exam.kit.events import Event
 from exam.kit.house import Actor, House
 from rehearsal.payment_books import Books, Keys
@@ -126,10 +128,34 @@ def peers(house: House, folder: Path, callback: str) -> Iterator[Gateways]:
         server.server_close()
 
 
+def books(db: Any, event: GatewayPaid) -> None:
+    """Stands for whoever an order's money is for, where a test made no visit: a receipt like any other, on an account of its own."""
+    try:
+        UUID(event.target.partition(":")[2])
+        return
+    except ValueError:
+        pass
+    if not event.is_late:
+        part = Part(method=AccountKind(event.method.value), amount_fen=event.amount_fen, gateway_order_id=event.order_id)
+        credit = Account(AccountKind.UNMATCHED, event.order_id)
+        receipts.take(db, Target("transfer", event.order_id), credit, [part], cashier_id=event.cashier_id)
+
+
+def give_back(house: House, order_id: UUID, amount_fen: int) -> UUID:
+    """Gives money of a booked order back at the desk; returns the gateway's refund."""
+    with house.unit(desk_of(house)) as db:
+        [booked] = [each for each in receipts.of_target(db, Target("transfer", order_id)) if each.kind == "payment"]
+        refund_id = gateway_service.request_refund(db, order_id, amount_fen, "退项")
+        receipts.give_back(db, booked.id, [Return(booked.parts[0].id, amount_fen, str(refund_id))], "退项")
+        return refund_id
+
+
 def opened(
     house: House, method: Method = Method.WECHAT, amount_fen: int = AMOUNT, target: str = TARGET, **more: Any
 ) -> GatewayOrder:
     """An order that the desk put down."""
+    if books not in house.modules.listeners(GatewayPaid):
+        house.modules._listeners.setdefault(GatewayPaid, []).append(books)
     with house.unit(actor_named(house, "qin")) as db:
         made = gateway_service.open_order(db, method, target, amount_fen, **more)
     return order(house, made.id)

@@ -24,6 +24,7 @@ from tests.billing.gateway_cases import (
     breaches,
     desk_of,
     facts,
+    give_back,
     opened,
     order,
     paid,
@@ -48,11 +49,6 @@ def gateway(house: House) -> Iterator[Scripted]:
 def cancel(house: House, order_id: Any) -> None:
     with house.unit(desk_of(house)) as db:
         service.cancel_order(db, order_id)
-
-
-def give_back(house: House, order_id: Any, amount_fen: int) -> Any:
-    with house.unit(desk_of(house)) as db:
-        return service.request_refund(db, order_id, amount_fen, "退项")
 
 
 def test_the_order_is_stored_before_the_gateway_hears_of_it(house: House, gateway: Scripted) -> None:
@@ -208,15 +204,13 @@ def test_two_cashiers_never_give_more_back_than_came(house: House, gateway: Scri
     asked = opened(house)
     gateway.will("query", paid())
     work(house)
-    with pytest.raises(Refused, match=r"billing.not_paid_by_gateway"):
-        give_back(house, asked.id, 1)
+    with house.unit(desk_of(house)) as db, pytest.raises(Refused, match=r"billing.not_paid_by_gateway"):
+        service.request_refund(db, asked.id, 1, "退项")
     work(house, seconds=45)
-    actor = desk_of(house)
 
     def give(_: int) -> bool:
         try:
-            with house.unit(actor) as db:
-                service.request_refund(db, asked.id, 5_000, "退项")
+            give_back(house, asked.id, 5_000)
         except Refused:
             return False
         return True

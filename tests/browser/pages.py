@@ -8,24 +8,35 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing import gateway_service, gateway_statement
+from billing import cashier, centre_close, discounting, gateway_service, gateway_statement, receipts
+from billing.card_models import CardRow
+from billing.cashier_facts import Way
+from billing.facts import AccountKind
 from billing.ports import Method, StatementLine
 from chief_review import pushes
 from chief_review.push_facts import ChosenFinding
 from critical_values.models import AlertRow
 from exam.kit.clock import day_of
-from exam.kit.house import House, house_of, system_actor
+from exam.kit.house import Actor, House, house_of, system_actor
 from exam.messages.models import Message
 from exam.staff.models import Staff
 from exam.visits import service as visits
 from exam.visits.models import OrderLineRow, Visit, VisitBoard
+from group_orders import booking, company_prints, members, tasks
+from group_orders.member_lists import MemberFilters
+from group_orders.progress import MemberTab
 from registration import rechecks
+from registration.facts import SlipKind
 from registration.recheck_facts import NewRecheck
 from reporting import batches
 from results import service as results
 from results.facts import Entry
+from tests.billing import close_cases
+from tests.billing.card_cases import sold
 from tests.billing.gateway_cases import Scripted, opened, paid, through
 from tests.conftest import actor_named
+from tests.group_orders.cases import draft, enrolled, open_round
+from tests.group_orders.settling_cases import approved, come, transferred
 
 PAGES: dict[str, tuple[str, ...]] = {
     "": ("/sign-in",),
@@ -74,7 +85,31 @@ PAGES: dict[str, tuple[str, ...]] = {
         "/catalog/entries/group/G030/edit", "/catalog/entries/package/P02/edit", "/catalog/new/item", "/catalog/new/tube",
         "/catalog/import", "/calendar", "/calendar?year=2027",
     ),
+    "chen": (
+        "/cashier", "/cashier?q={checked_in}", "/cashier/visits/{registered}", "/cashier/visits/{in_exam}", "/cashier/visits/{paid_visit}",
+        "/cashier/receipts/{receipt}", "/cashier/receipts/{receipt}?paper=roll",
+        "/day-close", "/invoices", "/invoices/segments", "/invoices/new?of=receipt&id={receipt}", "/invoices/{invoice}",
+    ),
+    "fang": (
+        "/cashier/approvals",
+        "/cards", "/cards?tab=stock", "/cards?tab=all", "/cards/sell", "/cards/{card}", "/cards/sales/{card_sale}", "/cards/types",
+        "/cards/types/new", "/cards/types/K001", "/cards/stock",
+    ),
+    "ning": (
+        "/group-orders", "/group-orders?tab=all", "/group-orders/organizations", "/group-orders/organizations/{organization}",
+        "/group-orders/contracts/{contract}", "/group-orders/{round}", "/group-orders/{round}/complete", "/group-orders/cohorts/{cohort}",
+        "/group-orders/{round}/members", "/group-orders/{round}/members?tab=absent", "/group-orders/{round}/members/add",
+        "/group-orders/members/{member}", "/group-orders/members/{member}/replace", "/group-orders/{round}/booking",
+        "/group-orders/{round}/booking?who=booked", "/group-orders/{round}/print", "/group-orders/tasks/{task}",
+    ),
     "system": ("/staff", "/staff/accounts/{staff}"),
+    "deng": (
+        "/day-close/centre", "/day-close/centre/drawers/{drawer}", "/day-close/closes/{day_close}", "/takings", "/takings/packages",
+        "/takings/fees", "/takings/fees?tab=settled", "/cashier/discounts", "/settlements", "/settlements?tab=all",
+        "/settlements/{settlement}", "/settlements/unsettled", "/settlements/arrears",
+        "/settlements/arrears?age=0", "/settlements/transfers", "/settlements/transfers/{transfer}", "/group-orders/{settled_round}/settlements",
+        "/group-orders/{settled_round}/settlements/draft?kind=interim",
+    ),
     "security": ("/staff/rights", "/staff/rights/roles/doctor", "/staff/recoveries"),
     "audit": ("/audit", "/audit/touched", "/audit/acts/1/1"),
 }  # fmt: skip
@@ -86,6 +121,7 @@ FRAGMENTS: dict[str, tuple[str, ...]] = {
         "/registration/visits/{registered}/lines/{line}/ask/remove", "/registration/visits/{registered}/lines/{line}/ask/postpone",
     ),
     "zhao": ("/reports/{published}/verify/1",),
+    "chen": ("/cashier/visits/{registered}/scan-pay", "/cashier/visits/{registered}/scan-pay/live"),
     "wu": (
         "/results/GEN/find?number={checked_in}", "/results/GEN/{checked_in}/news?seen=0", "/alerts/visits/{checked_in}/strip",
     ),
@@ -102,7 +138,16 @@ FILES: dict[str, tuple[str, ...]] = {
     "zhao": ("/reports/{published}/pdf/1", "/reports/{published}/pdf/1?download=1", "/reports/export?tab=issued"),
     "he": ("/chief/export", "/knowledge/export", "/knowledge/export.xlsx"),
     "tan": ("/catalog/export", "/calendar/2026/export"),
+    "chen": ("/cashier/receipts/{receipt}/pdf/roll", "/cashier/receipts/{receipt}/pdf/a5", "/cashier/export", "/invoices/export"),
+    "fang": ("/cards/export?tab=all", "/cards/stock/{card_batch}/export"),
+    "deng": (
+        "/day-close/closes/{day_close}/pdf/a4", "/day-close/centre/{closed_day}/pdf/a4", "/takings/export", "/takings/packages/export",
+        "/takings/fees/export", "/settlements/export", "/settlements/unsettled/export", "/settlements/arrears/export",
+        "/settlements/transfers/export",
+        "/settlements/{settlement}/statement/xlsx", "/settlements/{settlement}/statement/pdf", "/settlements/{settlement}/own-parts",
+    ),
     "audit": ("/audit/export",),
+    "ning": ("/group-orders/export", "/group-orders/organizations/export"),
 }  # fmt: skip
 
 
@@ -142,7 +187,61 @@ def numbers_of(house: House, today: str) -> dict[str, str]:
         found["recheck"], found["push"] = _recheck_and_push(db, final[0])
     found["alert"] = _an_alert(house, found["checked_in"])
     found["gateway_order"] = _a_gateway_order(house)
+    found |= _a_round(house)
+    found |= _a_card(house)
+    found |= _a_receipt(house)
+    found |= _a_close(house)
+    found |= _a_settlement(house)
     return {**found, "today": today}
+
+
+def _a_close(house: House) -> dict[str, str]:
+    """A cashier's invoice and close, the drawer that still waits, and a day of the centre that was closed: the first, before all of it."""
+
+    def acting(login: str) -> Actor:
+        return actor_named(house, login)
+
+    close_cases.segment(house, acting, "lan")
+    receipt = close_cases.taken(house, acting, "lan", number=77)
+    invoice_id = close_cases.invoiced(house, acting, receipt, "lan")
+    close_id = close_cases.closed(house, acting, "lan")
+    day = day_of(house.clock.now()) - timedelta(days=1)
+    with house.unit(acting("deng")) as db:
+        centre_close.close(db, day)
+    drawer_id = close_cases.drawer(house, acting, "chen")
+    return {"invoice": str(invoice_id), "day_close": str(close_id), "drawer": str(drawer_id), "closed_day": day.isoformat()}
+
+
+def _a_receipt(house: House) -> dict[str, str]:
+    """A visit that paid a part in cash, a discount that waits for a second person, and the receipt, printed once."""
+    chen = actor_named(house, "chen")
+    with house.unit(chen) as db:
+        due = select(Visit).join(VisitBoard, VisitBoard.visit_id == Visit.id)
+        visit = db.scalars(due.where(VisitBoard.state == "registered", VisitBoard.amount_due_fen > 10_000).limit(1)).one()
+        receipt = cashier.take(db, visit.id, [Way(method=AccountKind.CASH, amount_fen=5_000, tendered_fen=10_000)])
+        receipts.note_print(db, receipt.id, "roll")
+        discounting.give(db, visit.id, "老客户", factor="0.5")
+    return {"receipt": str(receipt.id), "paid_visit": visit.visit_no}
+
+
+def _a_card(house: House) -> dict[str, str]:
+    """A sold card, its sale and its batch."""
+    ((card_id, _),) = sold(house, lambda login: actor_named(house, login))
+    with house.unit(None, write=False) as db:
+        row = db.get_one(CardRow, card_id)
+        return {"card": str(row.id), "card_sale": str(row.sale_id), "card_batch": str(row.batch_id)}
+
+
+def _a_settlement(house: House) -> dict[str, str]:
+    """A round of which one came, its approved settlement, and a transfer that may pay it."""
+    acting = lambda login: actor_named(house, login)  # noqa: E731
+    round_ = open_round(house, acting, code="91450100MA5KA0009X")
+    with house.unit(acting("ning")) as db:
+        [member_id] = members.enrol(db, round_.order_id, None, [draft(400, round_.cohorts["男职工"])])
+    come(house, acting, member_id, 400)
+    settlement_id = approved(house, acting, round_)
+    transfer_id = transferred(house, acting, 100_000, payer="桂林机械厂9X")
+    return {"settlement": str(settlement_id), "settled_round": str(round_.order_id), "transfer": str(transfer_id)}
 
 
 def _a_gateway_order(house: House) -> str:
@@ -157,6 +256,26 @@ def _a_gateway_order(house: House) -> str:
         gateway.will("statement", (StatementLine(f"{made.order_no[:-2]}ZZ", "T2", 100),))
         gateway_statement.fetch(house, Method.WECHAT, day)
     return str(made.id)
+
+
+def _a_round(house: House) -> dict[str, str]:
+    """A company's round with members, one of them booked, and what was done for many at once: a booking and a print."""
+    def acting(login: str) -> Actor:
+        return actor_named(house, login)
+
+    made = open_round(house, acting)
+    listed = enrolled(house, acting, made, men=2, women=1)
+    day = day_of(house.clock.now()) + timedelta(days=1)
+    with house.unit(acting("ning")) as db:
+        task_id = booking.book(db, made.order_id, MemberFilters(MemberTab.UNBOOKED), {day: 1})
+    tasks.work_waiting(house)
+    with house.unit(acting("ning")) as db:
+        print_id = company_prints.start(db, made.order_id, SlipKind.GUIDE_SHEET, MemberFilters(), "name")
+    company_prints.print_waiting(house)
+    return {
+        "round": str(made.order_id), "contract": str(made.contract_id), "organization": str(made.organization_id),
+        "cohort": str(made.cohorts["女职工"]), "member": str(listed[-1]), "task": str(task_id), "print": str(print_id),
+    }
 
 
 def _an_alert(house: House, visit_no: str) -> str:

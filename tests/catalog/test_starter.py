@@ -52,6 +52,19 @@ CODES_BY_SECTION = {
     "occupational blood": "PB_B CHE_B COHB",
 }
 CODES = [code for codes in CODES_BY_SECTION.values() for code in codes.split()]
+OWN_BY_REASON = {
+    "sizes that domain.md §3.3 and §4.2 ask for": "US_THY_MM US_GBP_MM CT_NOD_MM CT_NOD_TYPE EYE_CD_R EYE_CD_L",
+    "a size to compare with last year's": "US_BRE_MM",
+    "laboratory of domain.md §3.3 and §3.4": "AMY CHE BPH_A BPH_V BLAST BLD_CUL F_CUL U_COL",
+    "statements of domain.md §3.2 and §3.5": "CT_HEAD US_VEIN US_SCR END_GAS END_COL PAT_BX",
+}
+OWN = [code for codes in OWN_BY_REASON.values() for code in codes.split()]
+"""Items of our own: rules of domain.md §3 and §4.2 ask for them, and its list of items has none."""
+WIDENED = {
+    "G005": {"EYE_CD_R", "EYE_CD_L"}, "G013": {"US_GBP_MM"}, "G014": {"US_THY_MM"}, "G015": {"US_BRE_MM"},
+    "G021": {"CT_NOD_MM", "CT_NOD_TYPE"}, "G031": {"U_COL"},
+}  # fmt: skip
+"""What is seen in the same examination stands in the listed group, as something that may stay empty."""
 
 PACKAGES = {
     "P01": (12, 23400, "0.90", 21060, "entry", None, 18, 60),
@@ -105,9 +118,9 @@ def test_a_value_of_the_wrong_type_is_refused_by_the_decoder() -> None:
         msgspec.json.decode(b'{"code":"HT","name":"x","department":"GEN","value_type":"number","decimals":"1"}', type=Item)
 
 
-def test_the_items_are_exactly_the_codes_of_the_domain_list() -> None:
+def test_the_items_are_the_codes_of_the_domain_list_and_those_that_its_rules_ask_for_besides() -> None:
     """domain.md's code columns hold 234 codes; the row of LEU_CL names three more items beside its code."""
-    assert sorted(CATALOGUE.items) == sorted(CODES)
+    assert sorted(CATALOGUE.items) == sorted([*CODES, *OWN])
     assert len(CODES) == 237
     assert len(set(CODES) - {"LEU_TRI", "LEU_FUN", "LEU_BV"}) == 234
 
@@ -117,14 +130,42 @@ def test_the_departments_are_the_eighteen_of_the_domain_list() -> None:
     assert sorted(CATALOGUE.departments) == sorted(expected.split())
 
 
-def test_the_groups_are_those_of_the_domain_list_and_eight_of_our_own_that_wait_for_approval() -> None:
+def test_the_groups_are_those_of_the_domain_list_and_twenty_one_of_our_own_that_wait_for_approval() -> None:
     numbers = [*range(1, 29), *range(30, 63), 70, 71, 72]
     listed = [f"G{number:03d}" for number in numbers]
-    own = [f"G{number:03d}" for number in range(73, 81)]
+    own = [f"G{number:03d}" for number in range(73, 94)]
     assert sorted(CATALOGUE.groups) == [*listed, *own]
     assert [group.code for group in STARTER.groups if group.source] == [code for code in CATALOGUE.groups if code in own]
     assert {CATALOGUE.groups[code].source for code in own} == {"memory"}
     assert not set(own) & {code for package in STARTER.packages for code in package.groups}
+
+
+def test_an_item_of_our_own_waits_for_approval_and_is_in_a_group_of_our_own_or_may_stay_empty_in_a_listed_one() -> None:
+    assert [code for code in OWN if CATALOGUE.items[code].source not in ("memory", "kit")] == []
+    assert [entry for code in OWN for entry in CATALOGUE.items[code].ranges if entry.approved] == []
+    listed = {
+        group.code: set(group.items) & set(OWN) for group in STARTER.groups if not group.source and set(group.items) & set(OWN)
+    }
+    assert listed == WIDENED
+    assert all(CATALOGUE.items[code].optional for codes in WIDENED.values() for code in codes)
+    alone = {code for group in STARTER.groups if group.source for code in group.items if code in OWN}
+    assert alone == set(OWN) - {code for codes in WIDENED.values() for code in codes}
+    assert not any(CATALOGUE.items[code].optional for code in alone)
+
+
+def test_a_size_has_no_range_of_its_own_and_its_density_is_no_finding() -> None:
+    """How large is too large depends on what it is: the rules say it, not a flag."""
+    sizes = [item for item in STARTER.items if item.code.endswith("_MM")]
+    assert [item.code for item in sizes] == ["US_GBP_MM", "US_THY_MM", "US_BRE_MM", "CT_NOD_MM"]
+    assert [(item.unit, item.ranges) for item in sizes] == [("mm", ())] * len(sizes)
+    assert texts_of("CT_NOD_TYPE", abnormal=True) == []
+
+
+def test_blood_for_a_culture_is_drawn_before_any_other_and_blood_for_ph_goes_into_a_tube_of_its_own() -> None:
+    groups = [CATALOGUE.groups[code] for code in ("G054", "G079", "G082", "G083", "G086", "G030")]
+    planned = tubes_for(CATALOGUE, groups)
+    assert planned[0].tube == "BCB"
+    assert sum(each.tube == "HEP" for each in planned) == 3
 
 
 @pytest.mark.parametrize("code", sorted(PACKAGES))
@@ -147,12 +188,12 @@ def test_there_are_no_packages_beside_those_eight() -> None:
         ("CIT", TubeMerge.SECTION, 1), ("ESRT", TubeMerge.GROUP, 2), ("SST", TubeMerge.SECTION, 3),
         ("RED", TubeMerge.SECTION, 3), ("HEP", TubeMerge.SECTION, 4), ("EDTA", TubeMerge.SECTION, 5),
         ("EDTA-G", TubeMerge.GROUP, 5), ("EDTA-B", TubeMerge.GROUP, 5), ("HEPM", TubeMerge.SECTION, 6),
-        ("FLU", TubeMerge.TIME_POINT, 7),
+        ("FLU", TubeMerge.TIME_POINT, 7), ("BCB", TubeMerge.GROUP, 1),
         ("URI", TubeMerge.VISIT, 0), ("STO", TubeMerge.VISIT, 0), ("SWB", TubeMerge.SITE, 0),
     ],
 )  # fmt: skip
 def test_a_tube_has_its_merge_rule_and_its_place_in_the_order_of_drawing(code: str, merge: TubeMerge, draw_order: int) -> None:
-    assert len(CATALOGUE.tubes) == 13
+    assert len(CATALOGUE.tubes) == 14
     assert (CATALOGUE.tubes[code].merge, CATALOGUE.tubes[code].draw_order) == (merge, draw_order)
 
 
@@ -165,7 +206,7 @@ def test_a_tube_has_its_merge_rule_and_its_place_in_the_order_of_drawing(code: s
         ("CREA", "M", 59, ("57", "97")), ("CREA", "M", 60, ("57", "111")), ("CREA", "F", 79, ("41", "81")),
         ("WC", "M", 40, (None, "90")), ("WC", "F", 40, (None, "85")), ("VA_R", "M", 9, ("5.0", None)),
         ("ECG_QTC", "M", 40, ("350", "440")), ("ECG_QTC", "F", 40, ("350", "460")), ("ECG_AX", "F", 40, ("-30", "90")),
-        ("FER", "F", 40, ("13", "150")), ("K", "F", 40, ("3.5", "5.3")), ("CK", "F", 40, ("40", "200")),
+        ("FER", "F", 40, ("13", "150")), ("AMY", "F", 40, ("35", "135")), ("K", "F", 40, ("3.5", "5.3")), ("CK", "F", 40, ("40", "200")),
         ("HT", "M", 40, None), ("CREA", "M", 12, None), ("WBC", "M", 17, None),
     ],
 )  # fmt: skip
@@ -233,6 +274,7 @@ def test_every_measured_number_has_plausible_limits() -> None:
 def test_a_critical_value_is_still_plausible() -> None:
     """domain.md §3.4: a plausibility check must never keep a critical value out."""
     extremes = {"K": "1.5 9.0", "NA": "100 190", "GLU": "1.0 60", "HGB": "25 240", "PLT": "2 2000", "CREA": "2000"}
+    extremes |= {"AMY": "405 5000", "CHE": "200 1200", "BPH_A": "6.80 7.70", "BPH_V": "6.80 7.70", "EYE_CD_R": "0.70"}
     for code, values in extremes.items():
         item = CATALOGUE.items[code]
         assert item.plausible_low is not None
@@ -252,9 +294,9 @@ def test_no_laboratory_result_has_a_text_to_prefill() -> None:
     assert [item.code for item in STARTER.items if item.department == "LAB" and item.normal_text] == []
 
 
-def test_nothing_about_a_blood_group_a_history_or_a_protective_antibody_is_abnormal() -> None:
+def test_nothing_about_a_blood_group_a_history_a_density_or_a_protective_antibody_is_abnormal() -> None:
     without = [item.code for item in STARTER.items if item.choices and not any(choice.abnormal for choice in item.choices)]
-    assert without == ["MED_HIS", "MED_FAM", "TCM_TYPE", "HBSAB", "ABO", "RHD"]
+    assert without == ["MED_HIS", "MED_FAM", "CT_NOD_TYPE", "TCM_TYPE", "HBSAB", "ABO", "RHD"]
 
 
 @pytest.mark.parametrize(
@@ -263,6 +305,7 @@ def test_nothing_about_a_blood_group_a_history_or_a_protective_antibody_is_abnor
         ("LEU_CL", ["Ⅰ", "Ⅱ"]), ("US_TIRADS", ["1", "2"]), ("US_BIRADS", ["1", "2"]), ("MG_BIRADS", ["1", "2"]),
         ("U_PRO", ["−"]), ("U_UBG", ["−", "±"]), ("U_NIT", ["阴性"]), ("TCT", ["NILM"]), ("F_COL", ["软便", "成形便"]),
         ("HBSAG", ["阴性"]), ("ECG_CON", ["正常心电图"]), ("SUR_ANO", ["未见异常", "拒检"]), ("EYE_COL", ["正常"]),
+        ("U_COL", ["淡黄色", "黄色", "深黄色"]), ("F_CUL", ["未检出"]), ("PAT_BX", ["未见异型增生及恶性"]), ("BLAST", ["未见"]),
     ],
 )  # fmt: skip
 def test_a_choice_item_calls_exactly_these_answers_normal(code: str, normal: list[str]) -> None:
@@ -290,7 +333,7 @@ def test_the_sign_words_that_conclusions_need_can_be_chosen_together(code: str, 
 
 def test_the_items_with_several_answers_are_histories_and_signs() -> None:
     several = {item.code for item in STARTER.items if item.value_type is ValueType.MULTI}
-    signs = "ECG_CON US_ABD US_THY US_BRE US_UTE US_PRO US_CAR US_ECHO XR_CHE CT_CHE"
+    signs = "ECG_CON US_ABD US_THY US_BRE US_UTE US_PRO US_CAR US_ECHO XR_CHE CT_CHE US_VEIN US_SCR CT_HEAD END_GAS END_COL"
     assert several == {"MED_HIS", "MED_FAM", *signs.split()}
 
 
@@ -310,11 +353,11 @@ def test_sex_bound_items_and_groups_are_the_expected_ones() -> None:
     female = {item.code for item in STARTER.items if item.sex == "F"}
     male = {item.code for item in STARTER.items if item.sex == "M"}
     gynaecology = {item.code for item in STARTER.items if item.department == "GYN"}
-    elsewhere = "SUR_BRE TCT HPV16 HPV18 HPV_OT US_BRE US_BIRADS US_UTE MG_BIRADS CA125 CA153"
+    elsewhere = "SUR_BRE TCT HPV16 HPV18 HPV_OT US_BRE US_BIRADS US_BRE_MM US_UTE MG_BIRADS CA125 CA153"
     assert female == {*gynaecology, *elsewhere.split()}
-    assert male == {"SUR_PRO", "US_PRO", "PSA", "FPSA", "FPSAR"}
+    assert male == {"SUR_PRO", "US_PRO", "US_SCR", "PSA", "FPSA", "FPSAR"}
     assert {group.code for group in STARTER.groups if group.sex == "F"} == {"G009", "G010", "G011", "G015", "G016", "G048", "G080"}
-    assert {group.code for group in STARTER.groups if group.sex == "M"} == {"G017", "G047", "G049"}
+    assert {group.code for group in STARTER.groups if group.sex == "M"} == {"G017", "G047", "G049", "G090"}
 
 
 def test_the_computed_items_are_these_and_read_measured_numbers_only() -> None:
@@ -403,7 +446,7 @@ def test_a_group_that_needs_a_specimen_names_tube_and_section() -> None:
 
 def test_every_swab_names_the_site_it_is_taken_from() -> None:
     swabs = {group.code: group.sample_site for group in STARTER.groups if group.tube == "SWB"}
-    assert swabs == {"G009": "阴道", "G010": "宫颈", "G011": "宫颈"}
+    assert swabs == {"G009": "阴道", "G010": "宫颈", "G011": "宫颈", "G093": "活检部位"}
 
 
 def test_services_have_a_price_but_nothing_to_examine() -> None:

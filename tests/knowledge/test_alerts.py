@@ -48,11 +48,16 @@ def subject_of(rule: Rule) -> Subject:
 def test_every_entry_of_the_three_lists_is_shipped() -> None:
     families = {code.partition("-")[0] for code in ALERTING if code[0] in "AB"}
     assert families == {f"A{number:02}" for number in range(1, 20)} | {f"B{number:02}" for number in range(1, 31)}
-    pairs = ("WBC", "HGB", "PLT", "HCT", "K", "NA", "CL", "CA", "GLU", "PT", "FIB")
-    highs = ("CREA", "UREA", "TBIL", "ALT-AST", "HSTNI", "INR", "APTT", "DD")
-    statements = ("C-ECG", "C-RAD-XR", "C-RAD-CT", "C-USG-ABD", "C-USG-UTE", "C-USG-ECHO", "C-USG-PRO")
+    pairs = ("WBC", "HGB", "PLT", "HCT", "K", "NA", "CL", "CA", "GLU", "PT", "FIB", "PH")
+    highs = ("CREA", "UREA", "TBIL", "ALT-AST", "AMY", "HSTNI", "INR", "APTT", "DD")
+    others = ("C-CHE-LOW", "C-BLAST", "C-CULTURE", "C-PATHOGEN")
+    statements = (
+        "C-ECG", "C-RAD-XR", "C-RAD-CT", "C-RAD-HEAD", "C-USG-ABD", "C-USG-UTE", "C-USG-ECHO", "C-USG-PRO", "C-USG-VEIN", "C-USG-SCR",
+        "C-END-GAS", "C-END-COL", "C-PAT-BX",
+    )  # fmt: skip
     critical = {code for code, rule in ALERTING.items() if class_of(rule) is AlertClass.CRITICAL}
-    assert critical == {f"C-{item}-{side}" for item in pairs for side in ("LOW", "HIGH")} | {f"C-{item}-HIGH" for item in highs} | set(statements)
+    numbers = {f"C-{item}-{side}" for item in pairs for side in ("LOW", "HIGH")} | {f"C-{item}-HIGH" for item in highs}
+    assert critical == numbers | set(others) | set(statements)
 
 
 def test_the_letter_of_a_code_is_its_class_and_its_line_weighs_as_much() -> None:
@@ -116,6 +121,11 @@ BOUNDS = [
     ("B11-CA125", "CA125", "70.0", "69.9"), ("B11-CA153", "CA153", "50.0", "49.9"), ("B12", "PSA", "10.00", "9.99"),
     ("B24", "LVEF", "44", "45"), ("B26", "ECG_QTC", "500", "499"), ("B27", "IOP_R", "25.1", "25.0"), ("B27", "IOP_L", "25.1", "25.0"),
     ("B30", "BMD_T", "-3.5", "-3.4"),
+    ("C-AMY-HIGH", "AMY", "405", "404"), ("C-CHE-LOW", "CHE", "1200", "1201"),
+    ("C-PH-LOW", "BPH_A", "7.25", "7.26"), ("C-PH-HIGH", "BPH_A", "7.55", "7.54"),
+    ("C-PH-LOW", "BPH_V", "7.25", "7.26"), ("C-PH-HIGH", "BPH_V", "7.55", "7.54"),
+    ("B17", "CT_NOD_MM", "8.0", "7.9"), ("B21", "US_GBP_MM", "10.0", "9.9"),
+    ("B27", "EYE_CD_R", "0.70", "0.69"), ("B27", "EYE_CD_L", "0.70", "0.69"),
 ]  # fmt: skip
 
 
@@ -131,7 +141,9 @@ def test_an_alert_begins_exactly_at_its_bound(code: str, item: str, outside: str
 
 def test_every_bound_of_the_book_stands_in_the_table_above() -> None:
     tabled = {(code, item) for code, item, _, _ in BOUNDS}
-    with_company = {"A18": {"ECG_QTC"}, "C-ECG": {"ECG_QTC"}, "B09": {"FT4"}, "B12": {"FPSAR"}, "B14-HBV": {"ALT"}}
+    with_company = {
+        "A18": {"ECG_QTC"}, "C-ECG": {"ECG_QTC"}, "B09": {"FT4"}, "B12": {"FPSAR"}, "B14-HBV": {"ALT"}, "B19": {"US_THY_MM"},
+    }  # fmt: skip
     for code, rule in ALERTING.items():
         numbers = {part.item for part in leaves(rule.condition) if isinstance(part, Compare | Between)}
         assert numbers <= {item for named, item in tabled if named == code} | with_company.get(code, set()), code
@@ -291,7 +303,9 @@ def test_an_alert_names_itself_its_department_and_its_values() -> None:
 
 
 def test_an_alert_on_a_private_item_is_named_without_the_disease() -> None:
-    private = {rule.code: rule.alert for rule in ALERTING.values() if any(ITEMS[item].privacy for item in condition_items(rule.condition))}
+    private = {
+        rule.code: rule.alert for rule in ALERTING.values() if any(ITEMS[item].privacy for item in condition_items(rule.condition))
+    }
     assert set(private) == {"B13-HIV", "B13-TP", "B14-HBV", "B14-HCV"}
     for alert in private.values():
         assert alert is not None and alert.name.endswith("(隐私)")
@@ -346,7 +360,10 @@ def test_each_class_has_its_clocks() -> None:
     assert {policy.code for policy in BOOK.policies} == {"ALERT-CRITICAL", "ALERT-A", "ALERT-B"} and len(BOOK.policies) == 3
     for urgent in (found[AlertClass.CRITICAL], found[AlertClass.A]):
         assert (urgent.confirm_minutes, urgent.notify_minutes, urgent.receive_minutes, urgent.handle_minutes) == (15, 120, 30, 240)
-        assert [(step.after_minutes, step.to) for step in urgent.escalation] == [(30, "critical_values.head"), (60, "critical_values.direct")]
+        assert [(step.after_minutes, step.to) for step in urgent.escalation] == [
+            (30, "critical_values.head"),
+            (60, "critical_values.direct"),
+        ]
         assert (urgent.follow_up_days, urgent.working_days, urgent.blocks_release) == ((1, 7), 0, True)
     mild = found[AlertClass.B]
     assert (mild.working_days, mild.follow_up_days, mild.blocks_release) == (5, (30, 90), True)
@@ -355,7 +372,8 @@ def test_each_class_has_its_clocks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "days"), [("B01", (7, 90)), ("B02", (14, 90)), ("B08", ()), ("B18", (7, 90)), ("B30", (90,)), ("A01", ()), ("C-K-LOW", ())]
+    ("code", "days"),
+    [("B01", (7, 90)), ("B02", (14, 90)), ("B08", ()), ("B18", (7, 90)), ("B30", (90,)), ("A01", ()), ("C-K-LOW", ())],
 )
 def test_a_rule_calls_back_after_its_own_first_span(code: str, days: tuple[int, ...]) -> None:
     alert = ALERTING[code].alert

@@ -14,7 +14,7 @@ import pytest
 
 from exam.kit.errors import BadInput, Refused
 from exam.kit.house import Actor, House, system_actor
-from exam.knowledge import exchange, proposals, words
+from exam.knowledge import exchange, proposals, service, words
 from exam.knowledge.starter import load_rule_book
 from exam.knowledge_commands import COMMANDS
 
@@ -60,7 +60,11 @@ def test_the_same_file_has_no_difference_and_another_shows_each_line(house: Hous
     content["rules"].append({**rule_in(content, "D01"), "code": "H01"})
     content["rules"] = [each for each in content["rules"] if each["code"] != "D64"]
     found = compared(house, content)
-    assert {code: each.act for code, each in found.items() if each.act != "same"} == {"D13": "changed", "H01": "new", "D64": "ended"}
+    assert {code: each.act for code, each in found.items() if each.act != "same"} == {
+        "D13": "changed",
+        "H01": "new",
+        "D64": "ended",
+    }
     assert ("条件", "空腹血糖 ≥ 7.0 mmol/L 且 无糖尿病病史", "空腹血糖 ≥ 6.8 mmol/L 且 无糖尿病病史") in found["D13"].changes
     assert found["D13"].problems == ("第 2 个例子不应触发却触发了",)
 
@@ -135,10 +139,17 @@ def test_a_bad_file_is_refused_and_every_bad_field_is_named(content: Any, place:
 
 
 def test_every_bad_field_of_an_entry_is_told_at_once() -> None:
-    bad = {"code": 7, "severity": "x", "category": "怪", "condition": {"kind": "all_of", "of": [{**CONDITION, "op": "=<"}, {"kind": "sex"}]}}
+    bad = {
+        "code": 7,
+        "severity": "x",
+        "category": "怪",
+        "condition": {"kind": "all_of", "of": [{**CONDITION, "op": "=<"}, {"kind": "sex"}]},
+    }
     places = {each.place for each in exchange.read(json.dumps({"rules": [bad]}).encode()).problems}
     start = "结论规则 第 1 条:"
-    assert places == {f"{start}{name}" for name in ("编号", "程度", "类别", "结论", "条件.分组 第 1 项.比较符", "条件.分组 第 2 项.性别")}
+    assert places == {
+        f"{start}{name}" for name in ("编号", "程度", "类别", "结论", "条件.分组 第 1 项.比较符", "条件.分组 第 2 项.性别")
+    }
 
 
 def test_typed_json_that_is_none_is_one_wrong_field() -> None:
@@ -171,6 +182,19 @@ def command(house: House, *arguments: str) -> int:
     (knowledge,) = COMMANDS
     knowledge.add_arguments(parser)
     return knowledge.run(house.settings, parser.parse_args(list(arguments)))
+
+
+def test_the_shipped_book_is_written_as_a_file_that_shows_what_an_older_store_has_not_taken_over(
+    sqlite_house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older = next(msgspec.structs.replace(rule, text="肺结节") for rule in load_rule_book().rules if rule.code == "B17")
+    with sqlite_house.unit(system_actor("01")) as db:
+        service.publish(db, [older], valid_from=TODAY, reason="旧版本的写法")
+    path = tmp_path / "shipped.json"
+    assert command(sqlite_house, "export", "--shipped", str(path)) == 0
+    assert command(sqlite_house, "diff", str(path)) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert shown[1:] == ["修改 结论规则 B17 肺结节达评估标准"]
 
 
 def test_the_command_exports_compares_and_proposes(sqlite_house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

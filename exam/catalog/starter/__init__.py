@@ -6,7 +6,8 @@ Every row says where it comes from. `source` is one of
 - `guideline`: other guideline values listed in domain.md §2.3 with a dagger; approved;
 - `kit`: a reagent maker's cut-off, to be replaced by the laboratory's own; not approved;
 - `memory`: a proposal nobody has checked yet; not approved. The groups with this source are our own additions for items
-  that no group of domain.md §2.6 asks for; they wait for the centre's approval.
+  that no group of domain.md §2.6 asks for; they wait for the centre's approval. Twenty-one items are additions too: rules of
+  domain.md §3 and §4.2 ask for them. Those seen in a listed examination stand in its group and may stay empty.
 
 Adult laboratory and vital-sign ranges begin at 18 years: a child gets no range rather than a wrong one. Prices are invented.
 
