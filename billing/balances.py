@@ -49,3 +49,9 @@ def show_due(db: Session, visit_id: UUID, site: str) -> None:
         db.add(RefundBoard(visit_id=visit_id, site=site, amount_fen=-due_fen))
     else:
         row.amount_fen = -due_fen
+
+
+def charged_in_all(db: Session) -> dict[Payer, int]:
+    """What stands charged to persons and to organisations in all, in fen."""
+    standing = func.sum(Charge.sign * Charge.amount_fen)
+    return {Payer(payer): int(fen) for payer, fen in db.execute(select(Charge.payer, standing).group_by(Charge.payer))}

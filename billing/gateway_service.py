@@ -29,10 +29,9 @@ from billing.gateway_facts import (
     OrderState,
     RefundState,
 )
-from billing.gateway_models import GatewayFact, GatewayNotice, GatewayOrderRow, GatewayRefundRow, GatewayWatch
-from billing.ports import PAYMENT_GATEWAYS, CallbackRefused, Method, Notice, RefundWord, Trade
+from billing.gateway_models import GatewayFact, GatewayOrderRow, GatewayRefundRow, GatewayWatch
+from billing.ports import PAYMENT_GATEWAYS, Method, RefundWord, Trade
 from billing.receipt_models import ReceiptPartRow
-from exam.kit import audit
 from exam.kit.clock import day_of
 from exam.kit.db import insert_rows
 from exam.kit.errors import NotFound, Refused
@@ -214,7 +213,7 @@ def _take_money(db: Session, row: GatewayOrderRow, trade: Trade) -> None:
     if problem:
         move(db, row, "dispute", problem, reference=row.trade_no)
         held.keep(db, row.id, Method(row.method), row.paid_fen, row.site)
-        _tell(db, f"一笔{METHOD_NAMES[Method(row.method)]}到账金额与订单不符,未入账,请核实后处理", f"/payments/orders/{row.id}")
+        tell(db, f"一笔{METHOD_NAMES[Method(row.method)]}到账金额与订单不符,未入账,请核实后处理", f"/payments/orders/{row.id}")
         return
     action = rules.what_payment_means(OrderState(row.state), row.why)
     move(db, row, action, "late" if action == "pay_late" else "", reference=row.trade_no)
@@ -242,11 +241,11 @@ def book(db: Session, row: GatewayOrderRow) -> None:
     name = METHOD_NAMES[Method(row.method)]
     held.keep(db, row.id, Method(row.method), row.paid_fen, row.site)
     if row.state == OrderState.LATE:
-        _tell(db, f"一笔{name}在取消后到账,系统已自动发起退款", f"/payments/orders/{row.id}")
+        tell(db, f"一笔{name}在取消后到账,系统已自动发起退款", f"/payments/orders/{row.id}")
     else:
         row.why = "not_due"
         add_fact(db, row.id, "turn_back")
-        _tell(db, f"一笔{name}到账时应收已变化,未入账,系统已自动发起退款", f"/payments/orders/{row.id}")
+        tell(db, f"一笔{name}到账时应收已变化,未入账,系统已自动发起退款", f"/payments/orders/{row.id}")
     _add_refund(db, row, row.paid_fen, REASONS[row.why], is_automatic=True)
 
 
@@ -277,99 +276,16 @@ def apply_refund(db: Session, row: GatewayOrderRow, refund: GatewayRefundRow, wo
 # --- callbacks -------------------------------------------------------------------------------------------------------
 
 
-class UnheardOrder(Exception):
-    """A good callback about an order that is not here (yet): the gateway is to send it again."""
-
-
-def receive_notice(house: House, notice: Notice) -> bool:
-    """Takes a checked callback: stored before this returns, counted once. False when it was known.
-
-    Raises UnheardOrder when there is no such order yet, and CallbackRefused for an amount or currency that is not the order's: then
-    the gateway is asked. Where the money cannot be booked at this moment, the callback is kept and the worker tries again.
-    """
-    actor = gateway_actor(house.site, notice.method)
-    try:
-        with house.unit(actor) as db:
-            return _receive(db, notice, is_booked=True)
-    except CallbackRefused:
-        with house.unit(actor) as db:
-            row = _order_of(db, notice)
-            audit.note(db, "billing.gateway_callback", subject=f"order:{row.order_no}", reason="mismatch", result="refused")
-            if row.state in rules.OPEN:
-                watch(db, row.id, notice.method, house.clock.now())
-        raise
-    except NotBooked:
-        with house.unit(actor) as db:
-            return _receive(db, notice, is_booked=False)
-
-
-def _order_of(db: Session, notice: Notice) -> GatewayOrderRow:
-    if not rules.may_be_order_no(notice.order_no):
-        raise UnheardOrder
-    row = hold(db, GatewayOrderRow.order_no == notice.order_no, GatewayOrderRow.method == notice.method.value)
-    if row is None:
-        raise UnheardOrder
-    db.info["actor"] = gateway_actor(row.site, notice.method)
-    return row
-
-
-def _receive(db: Session, notice: Notice, *, is_booked: bool) -> bool:
-    house = house_of(db)
-    rules.require_readable(notice)
-    row = _order_of(db, notice)
-    same_event = (GatewayNotice.method == notice.method.value, GatewayNotice.event_id == notice.event_id)
-    known = db.scalar(select(GatewayNotice.order_id).where(*same_event))
-    if known is not None:
-        if known != row.id:
-            raise CallbackRefused("reused")
-        return False
-    trade, word = notice.trade, notice.refund
-    if trade is not None and trade.state == "paid" and (problem := rules.mismatch(trade, row.amount_fen)):
-        raise CallbackRefused(problem)
-    audit.note(db, "billing.gateway_callback", subject=f"order:{row.order_no}")
-    told = trade or word
-    assert told is not None  # an adapter gives one of the two
-    stored = {
-        "id": house.ids.new(), "method": notice.method.value, "event_id": notice.event_id, "order_id": row.id, "refund_no": notice.refund_no,
-        "state": told.state, "amount_fen": told.amount_fen, "trade_no": rules.clean_code(trade.trade_no if trade else ""),
-        "at": house.clock.now(),
-    }  # fmt: skip
-    insert_rows(db, GatewayNotice, [stored])
-    if word is not None:
-        _receive_refund(db, row, notice.refund_no, word)
-    else:
-        add_fact(db, row.id, "payment_notice", told.state)
-        if not is_booked:
-            keep_unbooked(db, row)
-        elif trade is not None:
-            apply_trade(db, row, trade)
-    return True
-
-
-def _receive_refund(db: Session, row: GatewayOrderRow, refund_no: str, word: RefundWord) -> None:
-    """A refund's callback may come before the payment's own: then it proves nothing of the payment, and the gateway is asked."""
-    wanted = select(GatewayRefundRow).where(GatewayRefundRow.refund_no == refund_no, GatewayRefundRow.order_id == row.id)
-    refund = db.scalar(wanted.with_for_update())
-    if refund is None:
-        add_fact(db, row.id, "refund_notice", "unasked_refund", rules.clean_code(refund_no))
-        _tell(db, "网关通知了一笔本系统没有发起的退款,请到对账页核实", f"/payments/orders/{row.id}")
-    else:
-        add_fact(db, row.id, "refund_notice", word.state, refund_id=refund.id)
-        apply_refund(db, row, refund, word)
-    if row.state in rules.OPEN:
-        watch(db, row.id, Method(row.method), house_of(db).clock.now())
-
-
 def keep_unbooked(db: Session, row: GatewayOrderRow) -> None:
     """The money came and could not be booked: nothing moves, it is listed, and the worker tries again."""
     if not row.is_unbooked:
         row.is_unbooked = True
         add_fact(db, row.id, "not_booked")
-        _tell(db, "一笔扫码付款已到账但入账未完成,请到对账页核实", f"/payments/orders/{row.id}")
+        tell(db, "一笔扫码付款已到账但入账未完成,请到对账页核实", f"/payments/orders/{row.id}")
     watch(db, row.id, Method(row.method), rules.next_question(house_of(db).clock.now(), 9))
 
 
-def _tell(db: Session, text: str, link: str) -> None:
+def tell(db: Session, text: str, link: str) -> None:
     notices.notify_holders(db, "billing.reconcile", text, link)
 
 
@@ -435,7 +351,7 @@ def move_refund(db: Session, row: GatewayOrderRow, refund: GatewayRefundRow, kin
         ),
     )  # fmt: skip
     if not is_success:
-        _tell(db, f"一笔{METHOD_NAMES[Method(row.method)]}退款失败,请到对账页处理", f"/payments/orders/{row.id}")
+        tell(db, f"一笔{METHOD_NAMES[Method(row.method)]}退款失败,请到对账页处理", f"/payments/orders/{row.id}")
 
 
 def add_fact(db: Session, order_id: UUID, kind: str, code: str = "", reference: str = "", refund_id: UUID | None = None) -> None:

@@ -24,7 +24,8 @@ def shares(lines: Sequence[PricedLine], terms: VisitTerms | None = None, discoun
     for part, agreed in _parts(lines, terms or VisitTerms(None)):
         found |= _agreed_shares(part, agreed)
     own = {line.id: found[line.id].person_fen for line in lines}
-    reduced = _reduced(lines, own, list(discounts))
+    shared = frozenset(line.id for line in lines if found[line.id].organization_fen)
+    reduced = _reduced(lines, own, shared, list(discounts))
     return {line.id: msgspec.structs.replace(found[line.id], person_fen=reduced[line.id]) for line in lines}
 
 
@@ -89,12 +90,12 @@ def _taken_over(lines: Sequence[PricedLine], prices: Prices, terms: Terms) -> Pr
     return taken
 
 
-def _reduced(lines: Sequence[PricedLine], own: Prices, discounts: Sequence[Discount]) -> Prices:
+def _reduced(lines: Sequence[PricedLine], own: Prices, shared: frozenset[UUID], discounts: Sequence[Discount]) -> Prices:
     """The person's own part after discounts, in the order: booking, single lines, the whole; what was waived comes last."""
     now = dict(own)
     for discount in discounts:
         if discount.kind is DiscountKind.BOOKING and discount.factor is not None:
-            now = _lowered(lines, now, _offer(lines, own, now, discount))
+            now = _lowered(lines, now, _offer(lines, shared, now, discount))
     for discount in discounts:
         if discount.kind is DiscountKind.MANUAL and discount.line_id is not None:
             now = _lowered(lines, now, {line.id: _measured(now[line.id], discount) for line in lines if line.id == discount.line_id})
@@ -107,16 +108,15 @@ def _reduced(lines: Sequence[PricedLine], own: Prices, discounts: Sequence[Disco
     return now
 
 
-def _offer(lines: Sequence[PricedLine], own: Prices, now: Prices, discount: Discount) -> Prices:
+def _offer(lines: Sequence[PricedLine], shared: frozenset[UUID], now: Prices, discount: Discount) -> Prices:
     """A booking coefficient: on what is reduced already, or on the list price where the lower of the two counts (step 3).
 
-    What an organisation pays in part is no offer's to reduce: its list price says nothing about the person's part.
+    Of a line that an organisation pays in part (`shared`) the list price says nothing about the person's part: it stays.
     """
     factor = Decimal(discount.factor or "1")
     if discount.stackable:
         return {line.id: times(now[line.id], factor) for line in lines}
-    whole = {line.id for line in lines if own[line.id] == now[line.id]}
-    return {line.id: min(now[line.id], times(line.standard_fen, factor)) if line.id in whole else now[line.id] for line in lines}
+    return {line.id: now[line.id] if line.id in shared else min(now[line.id], times(line.standard_fen, factor)) for line in lines}
 
 
 def _measured(price_fen: int, discount: Discount) -> int:

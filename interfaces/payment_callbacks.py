@@ -9,7 +9,7 @@ from typing import Any
 
 from litestar import Request, Response
 
-from billing import gateway_service
+from billing import gateway_notices, gateway_service
 from billing.ports import PAYMENT_GATEWAYS, CallbackRefused, Method
 from exam.kit import auth, web
 from exam.kit.errors import NotFound, Refused
@@ -31,7 +31,7 @@ def _take(request: Request[Any, Any, Any], house: House, method: Method) -> None
     try:
         notice = gateway.read_callback(house, request.headers, body, house.clock.now())
         if notice is not None:
-            gateway_service.receive_notice(house, notice)
+            gateway_notices.receive_notice(house, notice)
     except CallbackRefused as problem:
         actor = gateway_service.gateway_actor(house.site, method)
         terminal = request.client.host if request.client else ""
@@ -41,7 +41,7 @@ def _take(request: Request[Any, Any, Any], house: House, method: Method) -> None
         )
         refused.status = 401
         raise refused from None
-    except gateway_service.UnheardOrder:
+    except gateway_notices.UnheardOrder:
         raise NotFound("没有这笔订单", "请稍后重新通知") from None
 
 

@@ -19,12 +19,11 @@ from uuid import UUID
 
 import msgspec
 import xlsxwriter
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from billing import centre_close, day_close, invoice_numbers, invoices, transfers
+from billing import balances, centre_close, day_close, invoice_numbers, invoices, ledger, transfers
 from billing.facts import MONEY, AccountKind, Payer
 from billing.invoice_facts import NewInvoice
-from billing.models import Charge, LedgerTransfer
 from billing.receipt_facts import Part
 from billing.transfer_facts import NewTransfer
 from exam import commands
@@ -245,12 +244,7 @@ def close_day(office: Office, today: date) -> None:
 def proof(office: Office, order_id: UUID, members: int, came: int) -> list[str]:
     """Prints the balance of the whole ledger; what does not add up."""
     with office.house.unit(office.actor("deng"), write=False) as db:
-        accounts: dict[str, int] = {}
-        for side, sign in ((LedgerTransfer.debit, 1), (LedgerTransfer.credit, -1)):
-            for kind, fen in db.execute(select(side, func.sum(LedgerTransfer.amount_fen)).group_by(side)):
-                accounts[kind] = accounts.get(kind, 0) + sign * int(fen)
-        standing = func.sum(Charge.sign * Charge.amount_fen)
-        charged = {payer: int(fen) for payer, fen in db.execute(select(Charge.payer, standing).group_by(Charge.payer))}
+        accounts, charged = ledger.trial_balance(db), balances.charged_in_all(db)
         settled = [
             _figures(row) for row in db.scalars(select(settling.SettlementRow).where(settling.SettlementRow.order_id == order_id))
         ]

@@ -38,7 +38,7 @@ from sqlalchemy.orm import Session
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from billing import gateway_reconciler, gateway_service, gateway_statement, receipts  # noqa: E402 - the checkout is not installed
+from billing import gateway_notices, gateway_reconciler, gateway_service, gateway_statement, receipts  # noqa: E402 - the checkout is not installed
 from billing.facts import Account, AccountKind  # noqa: E402
 from billing.gateway_facts import GatewayPaid, OrderState  # noqa: E402
 from billing.gateway_models import GatewayOrderRow, GatewayRefundRow, GatewayWatch  # noqa: E402
@@ -284,7 +284,7 @@ class Run:
                 trade = Trade("paid", order.amount_fen + lie_fen, "CNY", order.trade_no, order.paid_at)
                 notice = Notice(fate.method, event, order.order_no, trade)
             assert notice is not None
-            is_new = gateway_service.receive_notice(self.house, notice)
+            is_new = gateway_notices.receive_notice(self.house, notice)
         except CallbackRefused:
             self.counts["callbacks refused"] += 1
             if not lie_fen:

@@ -104,6 +104,11 @@ def test_discounts_come_in_their_order(discounts: list[Discount], expected: list
     assert [person for person, _ in amounts(shares(lines, None, discounts))] == expected
 
 
+def test_a_booking_coefficient_on_list_prices_leaves_a_shared_line_alone() -> None:
+    offer = Discount(kind=DiscountKind.BOOKING, factor="0.9", stackable=False)
+    assert amounts(shares([line(0, 10000)], terms(0, limit_fen=500), [offer])) == [(9500, 500)]
+
+
 def test_no_discount_goes_below_the_least_price_or_touches_what_takes_none() -> None:
     lines = [line(0, 1000, min_fen=900), line(1, 500, is_discountable=False)]
     assert amounts(shares(lines, None, [Discount(kind=DiscountKind.MANUAL, factor="0.1")])) == [(900, 0), (500, 0)]

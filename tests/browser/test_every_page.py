@@ -27,7 +27,8 @@ NOT_OPENED = {
     "/group-orders/tasks/{task_id:str}/file",
     "/group-orders/rosters/{batch_id:str}", "/group-orders/rosters/{batch_id:str}/columns", "/group-orders/rosters/{batch_id:str}/faults",
     "/group-orders/{order_id:str}/roster", "/group-orders/{order_id:str}/roster/template",
-    "/alerts/stream", "/alerts/{alert_id:str}/attachments/{attachment_id:str}", "/favicon.ico", "/knowledge/dry-runs/{run_id:str}", "/knowledge/dry-runs/{run_id:str}/progress",
+    "/alerts/stream", "/alerts/{alert_id:str}/attachments/{attachment_id:str}", "/favicon.ico", "/knowledge/dry-runs/{run_id:str}",
+    "/knowledge/dry-runs/{run_id:str}/progress",
     "/knowledge/proposals/{proposal_id:str}", "/reports/{visit_no:str}/supplement/{number:str}",
     "/staff/accounts/{staff_id:str}/signature/{picture_id:str}", "/staff/signing/picture",
 }  # fmt: skip

@@ -9,7 +9,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from billing import gateway_service, receipts
+from billing import gateway_notices, gateway_service, receipts
 from billing.ports import PAYMENT_GATEWAYS, CallbackRefused, Method, Notice, RefundWord, Trade
 from exam.kit.errors import Refused
 from exam.visits import service as visits
@@ -83,7 +83,7 @@ class GatewayRules:
         notice = Notice(Method.WECHAT, f"EV{self.events}", code.number, Trade("paid", code.fen + lie, "CNY", f"T{code.number}"))
         for _ in range(times):
             try:
-                gateway_service.receive_notice(self.world.house, notice)
+                gateway_notices.receive_notice(self.world.house, notice)
             except CallbackRefused:
                 assert lie, "a true callback was refused"
                 return
@@ -128,7 +128,7 @@ class GatewayRules:
         word = RefundWord("success" if is_success else "failed", refund.amount_fen, f"B{self.events}")
         notice = Notice(Method.WECHAT, f"EV{self.events}", code.number, None, refund.refund_no, word)
         try:
-            gateway_service.receive_notice(self.world.house, notice)
+            gateway_notices.receive_notice(self.world.house, notice)
         except CallbackRefused:
             return
         if is_success:
