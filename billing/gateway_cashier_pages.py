@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from billing import balances, gateway_cashier
 from billing import gateway_service as service
-from billing.gateway_code import code_svg
+from billing.gateway_code import draw_code
 from billing.gateway_facts import METHOD_NAMES
 from billing.ports import Method
 from exam.kit import audit, web
@@ -47,7 +47,7 @@ def _start(db: Session, visit_no: str) -> web.Page:
 
 
 def _shown(db: Session, waiting: gateway_cashier.Waiting, part: str, headers: dict[str, str] | None = None) -> web.Page:
-    code = code_svg(waiting.order.code) if part == "wait" and waiting.stage == "code" else ""
+    code = draw_code(waiting.order.code) if part == "wait" and waiting.stage == "code" else None
     return web.page(
         db, TEMPLATE, headers=headers, part=part, waiting=waiting, order=waiting.order, code=code, methods=METHOD_NAMES,
         url=f"/cashier/visits/{visits.card(db, waiting.visit_id).visit_no}", may_reconcile=db.info["actor"].may("billing.reconcile"),

@@ -38,7 +38,7 @@ def _book(db: Session, visits: Sequence[tuple[UUID, str]]) -> None:
         sums[row.visit_id][charging.account_of(row.visit_id, row.payer, row.payer_id)] = int(row.fen)
     paid: dict[UUID, int] = dict.fromkeys(ids, 0)
     for model, sign in ((WindowPayment, 1), (WindowRefund, -1)):
-        for fact in db.scalars(select(model).where(model.visit_id.in_(ids))):
+        for fact in db.execute(select(model.visit_id, model.undoes, model.amount_fen).where(model.visit_id.in_(ids))):
             paid[fact.visit_id] += -sign * fact.amount_fen if fact.undoes else sign * fact.amount_fen
     postings = []
     for visit_id, site in visits:

@@ -74,12 +74,13 @@ def windows_money_is_recorded(db: Session) -> Iterator[str]:
         booked: dict[UUID, int] = {}
         for side, sign in ((LedgerTransfer.debit, 1), (LedgerTransfer.credit, -1)):
             moved = (
-                select(LedgerTransaction.visit_id, func.sum(LedgerTransfer.amount_fen))
+                select(Visit.id, func.sum(LedgerTransfer.amount_fen))
+                .join(LedgerTransaction, LedgerTransaction.visit_id == Visit.id)
                 .join(LedgerTransfer, LedgerTransfer.transaction_id == LedgerTransaction.id)
                 # A receipt may name the window as its way, too: it has a paper of its own.
                 .outerjoin(ReceiptRow, ReceiptRow.transaction_id == LedgerTransaction.id)
-                .where(side == window, ReceiptRow.id.is_(None), span.holds(LedgerTransaction.visit_id))
-                .group_by(LedgerTransaction.visit_id)
+                .where(side == window, ReceiptRow.id.is_(None), span.holds(Visit.id))
+                .group_by(Visit.id)
             )
             for visit_id, fen in db.execute(moved):
                 booked[visit_id] = booked.get(visit_id, 0) + sign * int(fen)

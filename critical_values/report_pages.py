@@ -10,6 +10,7 @@ from litestar import Response
 from litestar.params import FromQuery
 
 from critical_values import board, indicators, register, screens
+from critical_values.facts import Share
 from critical_values.pages import AnyRequest, FormData, day_in, names
 from exam.kit import audit, sheets, web
 from exam.kit.clock import local
@@ -176,7 +177,7 @@ def _chart(months: list[indicators.Figures]) -> Chart:
     return Chart(tuple(marks), notified, followed, most)
 
 
-def _rate_y(share: indicators.Share, height: float) -> float | None:
+def _rate_y(share: Share, height: float) -> float | None:
     return round(TOP + height * (1 - share.part / share.whole), 1) if share.whole else None
 
 

@@ -62,6 +62,11 @@ def get_row(db: Session, settlement_id: UUID, *, lock: bool = False) -> Settleme
     return row
 
 
+def of_order(db: Session, order_id: UUID) -> list[SettlementRow]:
+    """Every settlement of a round, the void ones too, in the order they were proposed."""
+    return list(db.scalars(select(SettlementRow).where(SettlementRow.order_id == order_id).order_by(SettlementRow.id)))
+
+
 def preview(
     db: Session, order_id: UUID, kind: SettlementKind, until_on: date | None = None, prepaid_fen: int | None = None
 ) -> Draft:  # fmt: skip

@@ -21,7 +21,7 @@ import msgspec
 import xlsxwriter
 from sqlalchemy import select
 
-from billing import balances, centre_close, day_close, invoice_numbers, invoices, ledger, transfers
+from billing import balances, centre_close, day_close, day_close_rules, invoice_numbers, invoices, ledger, transfers
 from billing.facts import MONEY, AccountKind, Payer
 from billing.invoice_facts import NewInvoice
 from billing.receipt_facts import Part
@@ -47,6 +47,7 @@ from group_orders import (
     settling,
     tasks,
 )
+from group_orders import members as members_of_round
 from group_orders.facts import NewCohort, NewContract, NewOrder, Offer, OfferMode, Reduction, ReductionKind
 from group_orders.member_lists import MemberFilters
 from group_orders.progress import MemberTab
@@ -139,9 +140,8 @@ def open_round(office: Office, today: date) -> UUID:
     )
     order_id = office.do("ning", lambda db: service.add_order(db, round_))
     for name, (sex, offer) in OFFERS.items():
-        cohort_id = office.do(
-            "ning", lambda db, name=name, sex=sex: service.add_cohort(db, order_id, NewCohort(name=name, sex=sex))
-        )  # type: ignore[misc]
+        cohort = NewCohort(name=name, sex=sex)
+        cohort_id = office.do("ning", lambda db, cohort=cohort: service.add_cohort(db, order_id, cohort))  # type: ignore[misc]
         office.do("ning", lambda db, cohort_id=cohort_id, offer=offer: service.set_offer(db, cohort_id, offer, ""))  # type: ignore[misc]
     office.do("gan", lambda db: service.approve(db, order_id))
     office.do("gan", lambda db: service.act(db, order_id, "open"))
@@ -168,7 +168,7 @@ def import_roster(office: Office, order_id: UUID, content: bytes) -> None:
 def book(office: Office, order_id: UUID, day: date, count: int) -> None:
     """Gives everybody the day, as far as it has places; the others come as the list allows."""
     places = office.do(
-        "ning", lambda db: {each.day: each.left for each in booking.days(db, service.members.order_row(db, order_id))}
+        "ning", lambda db: {each.day: each.left for each in booking.days(db, members_of_round.order_row(db, order_id))}
     )
     asked = min(count, places.get(day, 0))
     if asked:
@@ -227,9 +227,9 @@ def close_day(office: Office, today: date) -> None:
     """The cashier counts and shuts the drawer, finance closes every day that has bookings."""
     for drawer in office.do("chen", day_close.to_close):
         counted, pieces = drawer.opening_fen + drawer.cash_fen, {}
-        for value in day_close.rules.DENOMINATIONS:
+        for value in day_close_rules.DENOMINATIONS:
             pieces[value], counted = divmod(counted, value)
-        handed = day_close.rules.counted_fen(pieces)
+        handed = day_close_rules.counted_fen(pieces)
         count = day_close.Count(pieces=pieces, handed_fen=handed, reason="零头" if counted else "")
         office.do("chen", lambda db, drawer=drawer, count=count: day_close.close(db, drawer.drawer_id, count))  # type: ignore[misc]
     while (day := office.do("deng", centre_close.next_day_to_close)) <= today:
@@ -245,15 +245,13 @@ def proof(office: Office, order_id: UUID, members: int, came: int) -> list[str]:
     """Prints the balance of the whole ledger; what does not add up."""
     with office.house.unit(office.actor("deng"), write=False) as db:
         accounts, charged = ledger.trial_balance(db), balances.charged_in_all(db)
-        settled = [
-            _figures(row) for row in db.scalars(select(settling.SettlementRow).where(settling.SettlementRow.order_id == order_id))
-        ]
+        settled = [_figures(row) for row in settling.of_order(db, order_id)]
         prepaid = prepaying.balance(db, order_id)
     person, company = charged.get(Payer.PERSON, 0), charged.get(Payer.ORGANIZATION, 0)
-    money = sum(accounts.get(kind.value, 0) for kind in MONEY)
-    receivable = accounts.get("person", 0) + accounts.get("organization", 0)
-    reduced, difference = accounts.get("reduction", 0), accounts.get("cash_difference", 0)
-    owed = -accounts.get("prepayment", 0) - accounts.get("unmatched", 0) - accounts.get("card", 0)
+    money = sum(accounts.get(kind, 0) for kind in MONEY)
+    receivable = accounts.get(AccountKind.PERSON, 0) + accounts.get(AccountKind.ORGANIZATION, 0)
+    reduced, difference = accounts.get(AccountKind.REDUCTION, 0), accounts.get(AccountKind.CASH_DIFFERENCE, 0)
+    owed = -accounts.get(AccountKind.PREPAYMENT, 0) - accounts.get(AccountKind.UNMATCHED, 0) - accounts.get(AccountKind.CARD, 0)
     for label, fen in (
         ("个人应收(自费项目)", person), ("单位应收(分组项目)", company), ("应收合计", person + company), ("实收款项", money),
         ("合同减免", reduced), ("现金长短款", difference), ("未结应收", receivable), ("预缴余额", prepaid), ("借贷合计", sum(accounts.values())),
@@ -268,11 +266,11 @@ def proof(office: Office, order_id: UUID, members: int, came: int) -> list[str]:
     return [
         text for text, holds in (
             ("the ledger does not sum to zero", sum(accounts.values()) == 0),
-            ("charges differ from revenue", person + company == -accounts.get("revenue", 0)),
+            ("charges differ from revenue", person + company == -accounts.get(AccountKind.REVENUE, 0)),
             ("charges are not what was paid, reduced, still owed, less what is held for others",
              person + company == money + reduced + difference + receivable - owed),
-            ("somebody still owes for themselves", accounts.get("person", 0) == 0),
-            ("the settlements and what is open are not what stands charged", due + reduced + accounts.get("organization", 0) == company),
+            ("somebody still owes for themselves", accounts.get(AccountKind.PERSON, 0) == 0),
+            ("the settlements and what is open are not what stands charged", due + reduced + accounts.get(AccountKind.ORGANIZATION, 0) == company),
         ) if not holds
     ]  # fmt: skip
 

@@ -45,7 +45,7 @@ def read(draft: Draft, items: Items, present: Entry | None) -> Entry:
     common = common_of(draft, present, problems)
     if not draft.text("name"):
         problems.append(("name", "名称:不能为空"))
-    texts = {name: draft.text(name) for name in TEXTS}
+    texts: dict[str, Any] = {name: draft.text(name) for name in TEXTS}
     problems += text_problems(texts)
     rows = draft.tables.get("examples", [])
     examples = tuple(_example(number, row, items, problems) for number, row in enumerate(rows))

@@ -1,6 +1,6 @@
 """bank transfers, settlements of group orders with their lines and payments, and what is done with prepayments.
 
-Revision: 0023; after: 0026.
+Revision: 0023; after: 0022.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from alembic import op
 from exam.kit.db import UtcTime
 
 revision = "0023"
-down_revision = "0026"
+down_revision = "0022"
 branch_labels = None
 depends_on = None
 

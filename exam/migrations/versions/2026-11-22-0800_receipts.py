@@ -1,6 +1,6 @@
 """receipts, drawers, and discounts as data with a second person.
 
-Revision: 0022; after: 0024.
+Revision: 0021; after: 0020.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from exam.kit.db import UtcTime
 
-revision = "0022"
-down_revision = "0024"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

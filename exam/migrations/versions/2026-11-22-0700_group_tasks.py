@@ -1,6 +1,6 @@
 """group orders: work on many members at once (booking, reminding, printing).
 
-Revision: 0024; after: 0018.
+Revision: 0020; after: 0019.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from exam.kit.db import UtcTime
 
-revision = "0024"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 

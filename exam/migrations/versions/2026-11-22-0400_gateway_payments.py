@@ -1,6 +1,6 @@
 """payments through gateways: orders and refunds with what happened to them, callbacks, and the statements of a day.
 
-Revision: 0019; after: 0017.
+Revision: 0017; after: 0016.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 import exam.kit.db
 
-revision = "0019"
-down_revision = "0017"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

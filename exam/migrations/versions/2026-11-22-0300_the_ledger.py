@@ -1,6 +1,6 @@
 """the ledger, charges that are shared and repriced, and discounts.
 
-Revision: 0017; after: 0015.
+Revision: 0016; after: 0015.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 
 from exam.kit.db import UtcTime
 
-revision = "0017"
+revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None

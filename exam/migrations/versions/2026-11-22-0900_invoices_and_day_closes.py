@@ -1,6 +1,6 @@
 """invoices with their segments, and the day closes of cashiers and of the centre.
 
-Revision: 0026; after: 0022.
+Revision: 0022; after: 0021.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from exam.kit.db import UtcTime
 
-revision = "0026"
-down_revision = "0022"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """group orders: contracts, rounds, cohorts with their terms, and members.
 
-Revision: 0020; after: 0019.
+Revision: 0018; after: 0017.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 from exam.kit.db import UtcTime
 
-revision = "0020"
-down_revision = "0019"
+revision = "0018"
+down_revision = "0017"
 branch_labels = None
 depends_on = None
 

@@ -1,6 +1,6 @@
 """rosters of group orders while they wait to be accepted, sealed, and what an organisation's columns mean.
 
-Revision: 0018; after: 0020.
+Revision: 0019; after: 0018.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from alembic import op
 
 import exam.kit.db
 
-revision = "0018"
-down_revision = "0020"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 

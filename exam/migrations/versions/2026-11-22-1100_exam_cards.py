@@ -1,6 +1,6 @@
 """exam cards: types and limits in versions, cards with their PINs and acts, and sales.
 
-Revision: 0025; after: 0023.
+Revision: 0024; after: 0023.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from alembic import op
 
 from exam.kit.db import UtcTime
 
-revision = "0025"
+revision = "0024"
 down_revision = "0023"
 branch_labels = None
 depends_on = None
