@@ -412,6 +412,7 @@ def play(many: int, seed: int, name: str) -> Told:
         with running(house, home / "payments", seed) as run:
             for first in range(0, many, BATCH):
                 run.batch(first, min(BATCH, many - first))
+                commands.checkpoint(house)  # no worker folds the log here, and memory would fill with it
                 if first // BATCH % 10 == 9:
                     seconds = time.perf_counter() - began
                     print(f"{name}{first + BATCH:,} orders, {len(run.wrong)} wrong, {seconds:.0f} s", file=sys.stderr, flush=True)

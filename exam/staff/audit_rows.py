@@ -50,6 +50,21 @@ TABLE_NAMES: Mapping[str, str] = {
     "exam_sms_consent": "短信同意", "exam_staff_phone": "工作人员接收短信的手机号",
     "critical_values_alert": "危急值", "critical_values_step": "危急值经过", "critical_values_attachment": "危急值附件",
     "exam_calendar_year": "工作日历版本", "exam_calendar_approval": "工作日历审核",
+    "billing_booking_scheme": "预约打折方案", "billing_card": "体检卡", "billing_card_act": "体检卡经过",
+    "billing_card_limits": "卡限额版本", "billing_card_limits_approval": "卡限额审核", "billing_card_sale": "体检卡发售",
+    "billing_card_type": "体检卡类型版本", "billing_centre_close": "全院日结", "billing_day_close": "收费员日结",
+    "billing_day_close_undone": "日结撤销", "billing_discount": "打折", "billing_discount_decision": "打折与退费审批",
+    "billing_discount_limit": "打折权限", "billing_discount_request": "打折与退费申请", "billing_drawer": "当班钱箱",
+    "billing_gateway_difference": "对账差异", "billing_gateway_fact": "扫码付款经过", "billing_gateway_notice": "支付通知",
+    "billing_gateway_order": "扫码付款订单", "billing_gateway_refund": "原路退款", "billing_gateway_statement": "对账单",
+    "billing_invoice": "发票", "billing_invoice_cover": "发票所含款项", "billing_invoice_fact": "发票经过",
+    "billing_invoice_number": "发票号码使用", "billing_invoice_segment": "发票号段", "billing_receipt": "收据",
+    "billing_receipt_line": "收据所含项目", "billing_receipt_part": "收款方式明细", "billing_receipt_print": "收据打印记录",
+    "billing_transaction": "账目", "billing_transfer": "账目分录", "exam_staff_practice": "职称与执业专业",
+    "group_orders_cohort": "团检分组", "group_orders_contract": "团检合同", "group_orders_member": "名单人员",
+    "group_orders_order": "团检批次", "group_orders_organization": "单位资料", "group_orders_roster": "名单导入",
+    "group_orders_roster_mapping": "名单列的对应", "group_orders_task": "团检批量任务", "group_orders_terms": "分组项目与付费版本",
+    "reporting_indicator_figure": "质控指标登记数",
 }  # fmt: skip
 
 COLUMN_NAMES: Mapping[str, str] = {
@@ -65,6 +80,24 @@ COLUMN_NAMES: Mapping[str, str] = {
     "version_number": "报告版本", "signed_at": "签名时间", "summary": "小结", "section": "检验分组", "tube_code": "容器编码",
     "planned_at": "计划时间", "is_blood": "是否采血", "draw_order": "采血顺序", "asked_by": "申请人", "decided_by": "审批人",
     "outcome": "审批结果", "parent": "上一版", "record_id": "科室记录", "withdrawn_by": "撤下人", "withdrawn_at": "撤下时间",
+    "factor": "折扣系数", "stackable": "是否可叠加", "valid_until": "失效日期", "card_id": "体检卡", "paid_fen": "实付(分)",
+    "about": "关于", "receipt_id": "收据", "transaction_id": "账目", "named_most_fen": "记名卡限额(分)",
+    "unnamed_most_fen": "不记名卡限额(分)", "unnamed_least_months": "不记名卡最短有效月数", "author_id": "修改人账号",
+    "approved_by": "审批人", "approver_id": "审批人账号", "approved_at": "审批时间", "count": "数量", "face_fen": "面值(分)",
+    "category": "类别", "is_named": "是否记名", "valid_months": "有效月数", "is_reloadable": "是否可充值", "needs_pin": "是否需要密码",
+    "refund": "退卡规则", "day": "日期", "statement": "日结内容", "close_no": "日结单号", "drawer_id": "钱箱", "attempt": "第几次",
+    "cashier_id": "收费员", "opened_at": "开班时间", "before": "上一次日结", "opening_fen": "期初备用金(分)",
+    "received_fen": "领用备用金(分)", "expected_fen": "应有现金(分)", "counted_fen": "清点现金(分)", "handed_fen": "上缴(分)",
+    "closing_fen": "留存备用金(分)", "close_id": "日结", "total_fen": "合计(分)", "request_id": "申请", "is_approved": "是否同意",
+    "discount_id": "打折", "role": "角色", "least_factor": "最低折扣系数", "before_fen": "调整前(分)", "after_fen": "调整后(分)",
+    "order_id": "订单", "refund_id": "退款", "reference": "流水号", "method": "收款方式", "event_id": "通知编号",
+    "refund_no": "退款单号", "state": "状态", "trade_no": "交易号", "lines": "笔数", "refunded_fen": "退款(分)",
+    "foreign_lines": "非本系统笔数", "invoice_id": "发票", "segment_id": "号段", "first": "起号", "last": "止号", "width": "号码位数",
+    "given_at": "发放时间", "target_kind": "收款对象种类", "target_id": "收款对象", "voids": "作废哪一张", "reissues": "重开哪一张",
+    "refund_of": "退哪一张", "booked_on": "记账日期", "gateway_order_id": "扫码付款订单", "tendered_fen": "实收现金(分)",
+    "part_of": "退哪一笔", "paper": "纸张", "reverses": "冲销哪一笔", "debit": "借方", "debit_of": "借方对象", "credit": "贷方",
+    "credit_of": "贷方对象", "specialty": "执业专业", "from_at": "起始时间", "cohort_id": "分组", "offer": "项目与付费",
+    "month": "月份", "number_text": "数值", "year": "年度", "days": "节假日与调休", "calendar_id": "工作日历",
 }  # fmt: skip
 
 VALUE_NAMES: Mapping[str, str] = {
@@ -102,8 +135,9 @@ HEALTH: Mapping[str, frozenset[str]] = {
 
 PERSONAL = frozenset({"person_name"})
 _STAFF_COLUMNS = frozenset(
-    {"actor_id", "staff_id", "changed_by", "granted_by", "asked_by", "decided_by", "put_by", "withdrawn_by", "issued_by", "author"}
-)
+    {"actor_id", "staff_id", "changed_by", "granted_by", "asked_by", "decided_by", "put_by", "withdrawn_by", "issued_by", "author",
+     "author_id", "approved_by", "approver_id", "cashier_id", "given_by"}
+)  # fmt: skip
 _KEY_COLUMNS = {"exam_visit": "visit_no", "exam_person": "file_no", "exam_staff": "login", "exam_organization": "name"}
 
 

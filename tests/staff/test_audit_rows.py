@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Text, select
 
+from billing.card_facts import CardAct
 from chief_review.push_facts import PUSH_FACT_NAMES
 from critical_values.facts import STEP_NAMES, Dismissed
 from exam.kit.audit import Audit
@@ -17,6 +18,7 @@ from exam.kit.module import load
 from exam.settings import CORE
 from exam.staff.audit_pages import ACTS
 from exam.staff.audit_rows import HEALTH, TABLE_NAMES
+from group_orders.tasks import TASK_NAMES
 from registration.recheck_facts import RECHECK_FACT_NAMES
 from tests.conftest import Desk, actor_named
 from tests.critical_values.cases import only, taken, with_rule
@@ -27,7 +29,9 @@ SHOWN = {
     "exam_knowledge_rule": {"body", "reason"}, "exam_milestone": {"reason"}, "exam_recovery": {"reason"},
     "exam_signature_picture_withdrawal": {"reason"}, "exam_tube_fact": {"reason"}, "registration_consent_text": {"body"},
     "results_version": {"reason"}, "chief_review_version": {"reason"}, "chief_review_signature": {"reason"},
-    "reporting_fact": {"reason"},
+    "reporting_fact": {"reason"}, "billing_day_close": {"statement"}, "billing_centre_close": {"statement"},
+    "exam_calendar_year": {"days", "reason"}, "exam_staff_practice": {"source"}, "group_orders_terms": {"offer"},
+    "reporting_indicator_figure": {"source"},
 }  # fmt: skip
 """The texts that an auditor may read: what was decided and why, and the hospital's own rules. Another one is hidden, or listed here."""
 
@@ -63,6 +67,10 @@ BY_KIND = {
     "chief_review.push_{kind": ("chief_review.push_", tuple(PUSH_FACT_NAMES)),
     "registration.recheck_{kind": ("registration.recheck_", tuple(RECHECK_FACT_NAMES)),
     "people.reveal_{field": ("people.reveal_", ("phone", "id_no", "address")),
+    "billing.card_{kind.value": ("billing.card_", tuple(CardAct)),
+    "group_orders.{action": ("group_orders.", ("return", "open", "reopen", "archive", "cancel_task", "resume_task")),
+    "group_orders.{kind": ("group_orders.", tuple(TASK_NAMES)),
+    "group_orders.{row.kind": ("group_orders.", tuple(f"{kind}_{end}" for kind in TASK_NAMES for end in ("part", "refused", "done"))),
 }
 """Acts whose last part is the kind of a fact, by the beginning of the text that names them."""
 
