@@ -26,6 +26,7 @@ from tests.billing.gateway_cases import (
     breaches,
     desk_of,
     facts,
+    give_back,
     opened,
     order,
     peers,
@@ -176,8 +177,7 @@ def test_a_refund_is_given_once_however_its_answer_fares(house: House, gateways:
     gateways.books.pay(asked.order_no)
     work(house, seconds=61)
     behave(gateways, mode=mode, only="refund")
-    with house.unit(desk_of(house)) as db:
-        refund_id = service.request_refund(db, asked.id, 3_000, "退项")
+    refund_id = give_back(house, asked.id, 3_000)
     for _ in range(3):
         work(house, minutes=6)
     assert [(each.id, each.state, each.amount_fen) for each in refunds(house, asked.id)] == [
@@ -195,8 +195,7 @@ def test_a_refund_takes_its_time_and_its_callback_ends_it(house: House, gateways
     gateways.books.pay(asked.order_no)
     work(house, seconds=61)
     behave(gateways, refunds="processing")
-    with house.unit(desk_of(house)) as db:
-        service.request_refund(db, asked.id, AMOUNT, "退项")
+    give_back(house, asked.id, AMOUNT)
     work(house)
     assert [each.state for each in refunds(house, asked.id)] == [RefundState.PROCESSING]
     [refund] = gateways.books.orders[asked.order_no].refunds.values()
@@ -212,8 +211,7 @@ def test_a_refund_that_the_bank_refuses_is_told_as_failed(house: House, gateways
     gateways.books.pay(asked.order_no)
     work(house, seconds=61)
     behave(gateways, refunds="failed")
-    with house.unit(desk_of(house)) as db:
-        service.request_refund(db, asked.id, AMOUNT, "退项")
+    give_back(house, asked.id, AMOUNT)
     work(house)
     assert [(each.state, each.why) for each in refunds(house, asked.id)] == [(RefundState.FAILED, "ABNORMAL")]
     assert [each.is_success for each in told_refunds(house)] == [False]
@@ -244,8 +242,7 @@ def test_the_statement_of_yesterday_is_compared_and_differences_are_listed(
     for each in (kept, forgotten, returned):
         gateways.books.pay(each.order_no)
     work(house, seconds=61)
-    with house.unit(desk_of(house)) as db:
-        service.request_refund(db, returned.id, 500, "退项")
+    give_back(house, returned.id, 500)
     for _ in range(2):
         work(house, seconds=61)
     assert order(house, returned.id).returned_fen == 500

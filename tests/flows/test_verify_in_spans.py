@@ -23,7 +23,7 @@ PLANTED = {
         "the board says refused, the facts say", "reason or due day differs",
     ),
     "update exam_line_board set state = 'started' where department = 'LAB'": ("is started, the record of LAB",),
-    "update exam_line_board set state = 'removed' where department = 'LAB'": ("is removed, its reversal is None",),
+    "update exam_line_board set state = 'removed' where department = 'LAB'": ("fen stand charged",),
     "update exam_visit_board set state = 'booked', checked_in_at = null, amount_due_fen = amount_due_fen + 7": (
         "the board says booked, the facts say", "checked_in_at differs", "fen due, the facts say", "the board counts",
     ),

@@ -82,7 +82,7 @@ class Stage:
 
     def examined(self, db: Any, visit_id: UUID) -> Examined:
         case = Case(Subject("M", 41), TODAY, {})
-        return Examined(visits.card(db, visit_id), case, self.department_results(db, visit_id), orders.lines(db, visit_id), {})
+        return Examined(visits.card(db, visit_id), case, self.department_results(db, visit_id), orders.lines(db, visit_id), {}, None)
 
     def review(self, db: Any, visit_id: UUID) -> Review:
         """Stands in for the chief review."""

@@ -142,7 +142,7 @@ def many(house: House, count: int) -> None:
 
 
 def test_accounts_come_in_pages_and_none_is_left_out(desk: Desks, house: House) -> None:
-    many(house, 70)
+    many(house, 64)  # with the cast of 22 three pages
     system = desk("system")
     logins: list[str] = []
     for number in (1, 2, 3):

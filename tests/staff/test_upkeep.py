@@ -67,9 +67,9 @@ def test_an_account_unused_for_ninety_days_is_disabled_and_one_that_is_used_is_n
     assert active(house) == {"lin", "system", "security", "audit"}
     told = disabled_by_the_system(house)
     assert ("system", "staff:wu", "连续 90 天未登录") in told
-    assert len(told) == 12
+    assert len(told) == 18
     upkeep.disable_unused(house)
-    assert len(disabled_by_the_system(house)) == 12
+    assert len(disabled_by_the_system(house)) == 18
     with house.unit(None, write=False) as db:
         assert [*audit.breaches(db), *audit.row_breaches(db)] == []
 
