@@ -234,7 +234,7 @@ def test_enter_walks_through_all_sections_and_the_bar_stays_in_sight(
     order = page.locator("#entry").evaluate(
         "form => [...new Set([...form.querySelectorAll('.entry-section input:not([type=hidden])')].map(each => each.name))]"
     )
-    assert order[0] == "WBC" and order[-1] == "F_OB" and len(order) == 49
+    assert order[0] == "WBC" and order[-1] == "F_OB" and len(order) == 50
     expect(page.locator("#WBC")).to_be_focused()
     for item in order:
         assert page.evaluate("document.activeElement.name") == item
