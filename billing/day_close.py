@@ -35,6 +35,9 @@ from exam.kit.house import actor_of, crash_point, house_of
 from exam.kit.money import yuan
 from exam.kit.series import next_number
 
+DENOMINATIONS, counted_fen = rules.DENOMINATIONS, rules.counted_fen
+"""What a drawer is counted by, for whoever counts one from outside this room."""
+
 
 class Count(msgspec.Struct, frozen=True, kw_only=True):
     """What the cashier counted: pieces by denomination, change money received, cash handed in (fen), and why it differs."""

@@ -21,7 +21,7 @@ import msgspec
 import xlsxwriter
 from sqlalchemy import select
 
-from billing import balances, centre_close, day_close, day_close_rules, invoice_numbers, invoices, ledger, transfers
+from billing import balances, centre_close, day_close, invoice_numbers, invoices, ledger, transfers
 from billing.facts import MONEY, AccountKind, Payer
 from billing.invoice_facts import NewInvoice
 from billing.receipt_facts import Part
@@ -227,9 +227,9 @@ def close_day(office: Office, today: date) -> None:
     """The cashier counts and shuts the drawer, finance closes every day that has bookings."""
     for drawer in office.do("chen", day_close.to_close):
         counted, pieces = drawer.opening_fen + drawer.cash_fen, {}
-        for value in day_close_rules.DENOMINATIONS:
+        for value in day_close.DENOMINATIONS:
             pieces[value], counted = divmod(counted, value)
-        handed = day_close_rules.counted_fen(pieces)
+        handed = day_close.counted_fen(pieces)
         count = day_close.Count(pieces=pieces, handed_fen=handed, reason="零头" if counted else "")
         office.do("chen", lambda db, drawer=drawer, count=count: day_close.close(db, drawer.drawer_id, count))  # type: ignore[misc]
     while (day := office.do("deng", centre_close.next_day_to_close)) <= today:
