@@ -173,16 +173,6 @@ class HistoryLine(msgspec.Struct, frozen=True):
     receipt_id: UUID | None = None
 
 
-class SaleOffer(msgspec.Struct, frozen=True):
-    """Cards that may be sold together now, and what they cost and hold."""
-
-    cards: tuple[Card, ...]
-    price_fen: int
-    face_fen: int
-    is_named: bool
-    needs_pin: bool
-
-
 class CancelOffer(msgspec.Struct, frozen=True):
     """What a cancellation would give back: `back_fen` of the `balance_fen`, the rest is the discount that was not earned."""
 

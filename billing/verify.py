@@ -11,8 +11,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from billing import charging, ledger
-from billing.facts import GUARDED, AccountKind, Payer, Share
+from billing import charging
+from billing.facts import GUARDED, Account, AccountKind, Payer, Share
 from billing.models import Charge, GuardedBalance, LedgerTransaction, LedgerTransfer, RefundBoard, WindowPayment, WindowRefund
 from exam.kit.module import Invariant
 from exam.visits import orders
@@ -104,11 +104,18 @@ def balances_are_sums(db: Session) -> Iterator[str]:
 
 def reversals_are_opposites(db: Session) -> Iterator[str]:
     """A transaction that reverses another moves the same amounts the other way (M2, M9)."""
-    pairs = select(LedgerTransaction.id, LedgerTransaction.reverses).where(LedgerTransaction.reverses.is_not(None))
-    for transaction_id, reverses in db.execute(pairs).all():
-        there = [(move.debit, move.credit, move.amount_fen) for move in ledger.moves_of(db, reverses or transaction_id)]
-        back = [(move.credit, move.debit, move.amount_fen) for move in ledger.moves_of(db, transaction_id)]
-        if there != back:
+    is_reversal = LedgerTransaction.reverses.is_not(None)
+    pairs = dict(db.execute(select(LedgerTransaction.id, LedgerTransaction.reverses).where(is_reversal)).tuples().all())
+    either = LedgerTransfer.transaction_id.in_(select(LedgerTransaction.id).where(is_reversal)) | LedgerTransfer.transaction_id.in_(
+        select(LedgerTransaction.reverses).where(is_reversal)
+    )
+    moves: dict[UUID, list[tuple[Account, Account, int]]] = {}
+    for row in db.execute(select(LedgerTransfer.__table__).where(either).order_by(LedgerTransfer.id)):
+        debit, credit = Account(AccountKind(row.debit), row.debit_of), Account(AccountKind(row.credit), row.credit_of)
+        moves.setdefault(row.transaction_id, []).append((debit, credit, row.amount_fen))
+    for transaction_id, reverses in pairs.items():
+        there = moves.get(reverses or transaction_id, [])
+        if there != [(credit, debit, fen) for debit, credit, fen in moves.get(transaction_id, [])]:
             yield f"transaction {transaction_id}: is not the opposite of {reverses}"
 
 

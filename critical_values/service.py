@@ -221,10 +221,6 @@ def _add(db: Session, row: AlertRow, step: Step) -> None:
         announce(db, CriticalAlertMoved(row.visit_id, row.site, row.id, stands.state.value))
 
 
-def _as_dict(row: AlertRow) -> dict[str, Any]:
-    return {column.key: getattr(row, column.key) for column in AlertRow.__table__.c}
-
-
 def _json(values: Sequence[Any]) -> str:
     return msgspec.json.encode(list(values)).decode()
 

@@ -101,11 +101,6 @@ def waiting(own: Iterable[VisitCard], day: date) -> VisitCard | None:
     return next(booked, None) or next(listed, None)
 
 
-def takes_place(state: str) -> bool:
-    """Whether a visit takes one of its day's places: every one that has a day and is not cancelled."""
-    return state not in AWAY
-
-
 # --- places ------------------------------------------------------------------------------------------------------------
 
 

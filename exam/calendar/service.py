@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date, datetime
 from importlib.resources import files
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from sqlalchemy import func, select
@@ -133,18 +132,6 @@ def approve(db: Session, year: int, version: int) -> None:
     )
     db.flush()
     audit.note(db, "calendar.approve", subject=f"calendar:{year}")
-
-
-def version_of(db: Session, calendar_id: UUID) -> CalendarVersion:
-    """One version, also an old one."""
-    row = db.execute(
-        select(CalendarYear, CalendarApproval)
-        .outerjoin(CalendarApproval, CalendarApproval.calendar_id == CalendarYear.id)
-        .where(CalendarYear.id == calendar_id)
-    ).first()
-    if row is None:
-        raise NotFound("没有这个版本的日历", "请从日历页面选择")
-    return _version(*row)
 
 
 # --- the starter -----------------------------------------------------------------------------------------------------
